@@ -1,0 +1,68 @@
+"""acenv: agent environments as Gymnasium tasks, and the evidence whether a compressed LLM still acts in them."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from acenv.registry import env_ids, register, suites
+
+if TYPE_CHECKING:
+    from acenv.analysis.replay import replay
+    from acenv.compression import compress
+    from acenv.evaluation import evaluate
+    from acenv.policies import load_policy
+    from acenv.runs import Results, RunError
+    from acenv.types import Conversation, Decision, Episode, Message, Policy, Request, Transcript, Usage
+
+__version__ = "0.1.0"
+
+# Loaded when first used: importing acenv must stay quick, and must not import torch.
+_LAZY = {
+    "Conversation": "acenv.types",
+    "Decision": "acenv.types",
+    "Episode": "acenv.types",
+    "Message": "acenv.types",
+    "Policy": "acenv.types",
+    "Request": "acenv.types",
+    "Results": "acenv.runs",
+    "RunError": "acenv.runs",
+    "Transcript": "acenv.types",
+    "Usage": "acenv.types",
+    "compress": "acenv.compression",
+    "evaluate": "acenv.evaluation",
+    "load_policy": "acenv.policies",
+    "replay": "acenv.analysis.replay",
+}
+
+__all__ = [
+    "Conversation",
+    "Decision",
+    "Episode",
+    "Message",
+    "Policy",
+    "Request",
+    "Results",
+    "RunError",
+    "Transcript",
+    "Usage",
+    "compress",
+    "env_ids",
+    "evaluate",
+    "load_policy",
+    "replay",
+    "suites",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'acenv' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])
+
+
+register()

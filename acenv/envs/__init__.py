@@ -1,0 +1,1 @@
+"""Capabilities as Gymnasium environments, one folder each."""

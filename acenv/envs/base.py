@@ -1,0 +1,333 @@
+"""The base class of every environment: a conversation in, the assistant's text out."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, Literal, TypeVar, get_args
+
+import gymnasium
+import numpy as np
+from gymnasium.error import ResetNeeded
+
+from acenv.spaces import Messages, Text
+from acenv.types import Message, Tool
+
+Difficulty = Literal["easy", "medium", "hard"]
+Split = Literal["train", "test"]
+
+MAX_ACTION_CHARS = 20_000
+"""Longer actions are cut, and the agent is told: a conversation must stay smaller than a context window."""
+
+TaskT = TypeVar("TaskT")
+StateT = TypeVar("StateT")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one action led to.
+
+    Attributes:
+        observation: What the agent is told next (ignored when the episode ends).
+        score: The episode's score so far, in [0, 1]; the step's reward is its increase.
+        terminated: Whether the task is over.
+        valid: Whether the action was one that the environment could carry out (for ``grounding``).
+    """
+
+    observation: str
+    score: float
+    terminated: bool = False
+    valid: bool = True
+
+
+@dataclass(slots=True)
+class _Progress(Generic[TaskT, StateT]):
+    """All that changes during an episode; ``snapshot`` copies it whole."""
+
+    task: TaskT
+    state: StateT
+    tools: list[Tool]
+    messages: list[Message] = field(default_factory=list)
+    score: float = 0.0
+    steps: int = 0
+    valid_steps: int = 0
+    over: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A frozen copy of an environment; only :meth:`ConversationEnv.restore` looks inside."""
+
+    kind: str
+    progress: Any
+    rng_state: Any
+
+
+class ConversationEnv(gymnasium.Env[list[Message], str], Generic[TaskT, StateT]):
+    """A task that is worked on in a conversation.
+
+    The observation is the conversation so far, as a chat API takes it; the action is the assistant's text. The return
+    of an episode is its score in [0, 1], because each reward is the increase of the score. ``info["tools"]`` (at reset)
+    holds the tools' JSON Schemas, ``info["metrics"]`` a dict of floats with at least ``success``, ``progress`` and
+    ``grounding`` (the share of actions that could be carried out).
+
+    No action raises. Text that is no valid action is answered with an observation that says what was wrong.
+
+    A subclass gives five methods. ``TaskT`` is the immutable task of an episode, ``StateT`` the mutable state, which
+    must survive :func:`copy.deepcopy`.
+
+    Train and test tasks never coincide: every sampled task belongs to one split by a hash of its content
+    (:meth:`fingerprint`), and sampling goes on until one of the wanted split turns up.
+    """
+
+    metadata = {"render_modes": ["ansi"]}
+
+    def __init__(
+        self,
+        *,
+        difficulty: Difficulty = "medium",
+        split: Split = "test",
+        max_steps: int = 1,
+        render_mode: str | None = None,
+    ) -> None:
+        """Set what all environments share.
+
+        Args:
+            difficulty: ``"easy"`` is for models of millions, ``"medium"`` of 1 to 30 billion parameters, ``"hard"``
+                for larger ones.
+            split: Which tasks to draw; ``"train"`` and ``"test"`` have no task in common.
+            max_steps: Actions after which an unfinished episode is truncated.
+            render_mode: ``"ansi"`` makes :meth:`render` return the conversation as text.
+
+        Raises:
+            ValueError: A value that is not one of those named above.
+        """
+        if difficulty not in get_args(Difficulty):
+            raise ValueError(f"difficulty must be one of {', '.join(get_args(Difficulty))}, not {difficulty!r}")
+        if split not in get_args(Split):
+            raise ValueError(f"split must be one of {', '.join(get_args(Split))}, not {split!r}")
+        if max_steps < 1:
+            raise ValueError(f"max_steps must be at least 1, not {max_steps}")
+        if render_mode not in (None, "ansi"):
+            raise ValueError(f"render_mode must be None or 'ansi', not {render_mode!r}")
+        self.difficulty: Difficulty = difficulty
+        self.split: Split = split
+        self.max_steps = max_steps
+        self.render_mode = render_mode
+        self.observation_space = Messages()
+        self.action_space = Text()
+        self._progress: _Progress[TaskT, StateT] | None = None
+
+    # What a subclass gives
+
+    @abstractmethod
+    def sample_task(self, rng: np.random.Generator) -> TaskT:
+        """Draw a task. All randomness comes from ``rng``."""
+
+    @abstractmethod
+    def fingerprint(self, task: TaskT) -> str:
+        """What makes a task this task; two tasks with equal fingerprints are never in different splits."""
+
+    @abstractmethod
+    def open(self, task: TaskT) -> tuple[StateT, list[Message], list[Tool]]:
+        """The first state of an episode, the opening messages and the tools on offer."""
+
+    @abstractmethod
+    def apply(self, action: str) -> Outcome:
+        """Carry out an action on :attr:`state`."""
+
+    @abstractmethod
+    def expert_action(self) -> str:
+        """The right next action in the present state."""
+
+    def metrics(self) -> dict[str, float]:
+        """Scores beside ``success``, ``progress`` and ``grounding``; those of a benchmark under its official names."""
+        return {}
+
+    def score_at_truncation(self, score: float) -> float:
+        """The score of an episode that ran out of steps; ``score`` is what the last action led to."""
+        return score
+
+    def load_task(self, index: int) -> TaskT:
+        """Record ``index`` of the data set, for environments that read one.
+
+        Raises:
+            ValueError: The environment generates its tasks, or there is no such record.
+        """
+        raise ValueError(
+            f"options['index'] = {index} picks a record of a data set, but {type(self).__name__} generates its tasks: "
+            "use reset(seed=...), or make the environment with source=<folder>"
+        )
+
+    # Gymnasium
+
+    @property
+    def task(self) -> TaskT:
+        """The present episode's task."""
+        return self._running.task
+
+    @property
+    def state(self) -> StateT:
+        """The present episode's state."""
+        return self._running.state
+
+    @property
+    def steps(self) -> int:
+        """Actions taken in the present episode, the one being applied included."""
+        return self._running.steps
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[list[Message], dict[str, Any]]:
+        """Start an episode; the same seed gives the same episode.
+
+        Args:
+            seed: Seeds this environment's own generator.
+            options: ``{"index": i}`` takes record ``i`` of the data set.
+
+        Returns:
+            The opening messages, and ``{"tools": [...], "metrics": {...}}``.
+        """
+        super().reset(seed=seed)
+        index = (options or {}).get("index")
+        task = self._sample_of_split() if index is None else self.load_task(int(index))
+        state, messages, tools = self.open(task)
+        self._progress = _Progress(task, state, tools, messages)
+        return self._observation(), {"tools": _copy_json(tools), "metrics": self._all_metrics()}
+
+    def step(self, action: str) -> tuple[list[Message], float, bool, bool, dict[str, Any]]:
+        """Take the assistant's text; see the class for what comes back.
+
+        Raises:
+            gymnasium.error.ResetNeeded: There is no episode under way.
+        """
+        progress = self._running
+        if progress.over:
+            raise ResetNeeded("the episode is over: call reset() before step()")
+        text, complaint = clean_action(action)
+        progress.steps += 1
+        progress.messages.append({"role": "assistant", "content": text})
+        outcome = Outcome(complaint, progress.score, valid=False) if complaint else self.apply(text)
+        progress.valid_steps += outcome.valid
+        terminated = outcome.terminated
+        truncated = not terminated and progress.steps >= self.max_steps
+        score = self.score_at_truncation(outcome.score) if truncated else outcome.score
+        reward = score - progress.score
+        progress.score = score
+        progress.over = terminated or truncated
+        if not progress.over or outcome.observation:
+            progress.messages.append({"role": "user", "content": outcome.observation})
+        return self._observation(), reward, terminated, truncated, {"metrics": self._all_metrics()}
+
+    def render(self) -> str | None:
+        """The conversation as text, if ``render_mode="ansi"``."""
+        if self.render_mode != "ansi":
+            return None
+        return "\n\n".join(f"[{m['role']}]\n{m['content']}" for m in self._running.messages)
+
+    # Branching
+
+    def snapshot(self) -> Snapshot:
+        """A copy of the whole state, generator included, from which any number of branches can be started."""
+        return Snapshot(self._kind, copy.deepcopy(self._running), self.np_random.bit_generator.state)
+
+    def restore(self, snapshot: Snapshot) -> list[Message]:
+        """Go back to a snapshot of this environment, or of another one made with the same settings.
+
+        Raises:
+            ValueError: The snapshot is of another kind of environment.
+        """
+        if snapshot.kind != self._kind:
+            raise ValueError(f"a snapshot of {snapshot.kind} cannot be restored into {self._kind}")
+        self._progress = copy.deepcopy(snapshot.progress)
+        self.np_random.bit_generator.state = snapshot.rng_state
+        return self._observation()
+
+    # Inside
+
+    @property
+    def _kind(self) -> str:
+        return f"{type(self).__name__}(difficulty={self.difficulty!r})"
+
+    @property
+    def _running(self) -> _Progress[TaskT, StateT]:
+        if self._progress is None:
+            raise ResetNeeded("there is no episode yet: call reset() first")
+        return self._progress
+
+    def _sample_of_split(self, attempts: int = 1000) -> TaskT:
+        for _ in range(attempts):
+            task = self.sample_task(self.np_random)
+            if split_of(self.fingerprint(task)) == self.split:
+                return task
+        raise ValueError(
+            f"{type(self).__name__} found no task of the {self.split!r} split in {attempts} draws: "
+            "these settings leave too few different tasks"
+        )
+
+    def _observation(self) -> list[Message]:
+        return [m.copy() for m in self._running.messages]
+
+    def _all_metrics(self) -> dict[str, float]:
+        progress = self._running
+        return {
+            "success": float(progress.score >= 1.0 - 1e-9),
+            "progress": float(progress.score),
+            "grounding": progress.valid_steps / progress.steps if progress.steps else 0.0,
+            **self.metrics(),
+        }
+
+
+def clean_action(action: Any) -> tuple[str, str]:
+    """Make any object a text that can be stored, and say what was wrong with it.
+
+    Returns:
+        The text (valid Unicode, at most ``MAX_ACTION_CHARS`` long) and a complaint, empty if all is well.
+
+    >>> clean_action("go")
+    ('go', '')
+    >>> clean_action(None)
+    ('', 'Invalid action: expected text, got NoneType.')
+    """
+    if not isinstance(action, str):
+        return "", f"Invalid action: expected text, got {type(action).__name__}."
+    complaint = ""
+    if len(action) > MAX_ACTION_CHARS:
+        complaint = f"Invalid action: {len(action)} characters, the limit is {MAX_ACTION_CHARS}."
+        action = action[:MAX_ACTION_CHARS]
+    try:
+        action.encode()
+    except UnicodeEncodeError:
+        action = action.encode(errors="replace").decode()
+    return action, complaint
+
+
+def _copy_json(value: Any) -> Any:
+    """A copy of JSON data; ten times faster than ``copy.deepcopy``, which weighs on every reset."""
+    if isinstance(value, dict):
+        return {key: _copy_json(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_copy_json(item) for item in value]
+    return value
+
+
+def split_of(fingerprint: str) -> Split:
+    """The split that a task belongs to, by a hash of its content.
+
+    >>> split_of("a"), split_of("c")
+    ('train', 'test')
+    """
+    digest = hashlib.blake2b(fingerprint.encode(errors="replace"), digest_size=1).digest()
+    return "test" if digest[0] % 2 == 0 else "train"
+
+
+def pick(rng: np.random.Generator, items: Sequence[Any], count: int | None = None) -> Any:
+    """One item, or ``count`` different ones in random order, without turning them into numpy types."""
+    if count is None:
+        return items[int(rng.integers(len(items)))]
+    if count > len(items):
+        raise ValueError(f"cannot pick {count} different items of {len(items)}")
+    return [items[int(i)] for i in rng.permutation(len(items))[:count]]

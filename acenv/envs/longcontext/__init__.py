@@ -1,0 +1,1 @@
+"""Long-context retrieval: what a long text says, asked for turn by turn."""

@@ -1,0 +1,191 @@
+"""The data that flows between environments, policies, the evaluation loop and the analyzers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict, runtime_checkable
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class Message(TypedDict):
+    """One message of a conversation, as chat APIs and chat templates take it."""
+
+    role: str
+    content: str
+
+
+Tool = dict[str, Any]
+"""A tool as chat APIs take it: ``{"type": "function", "function": {"name", "description", "parameters"}}``."""
+
+FinishReason = Literal["stop", "length", "context"]
+"""Why generation ended: by itself, at the token limit, or because the prompt exceeds the model's context."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A sequence of messages with the tools that were on offer."""
+
+    messages: Sequence[Message]
+    tools: Sequence[Tool] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens read and written; sums with ``+``."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One conversation that waits for an action.
+
+    Attributes:
+        slot: Sticky for a whole episode, so that a policy may keep a cache per slot.
+        seed: Seed of the episode; with ``step`` it seeds sampling.
+        step: Actions taken so far in the episode.
+        messages: The conversation so far (the observation).
+        tools: JSON Schemas of the tools on offer.
+        expert: Gives the right next action, where the environment has an expert.
+    """
+
+    slot: int
+    seed: int
+    step: int
+    messages: Sequence[Message]
+    tools: Sequence[Tool] = ()
+    expert: Callable[[], str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a policy answers to one request.
+
+    Attributes:
+        action: The assistant's text.
+        usage: Tokens spent on it.
+        finish: ``"context"`` ends the episode as truncated.
+        error: An infrastructure fault. The episode is recorded as an error and is never scored.
+    """
+
+    action: str
+    usage: Usage = Usage()
+    finish: FinishReason = "stop"
+    error: str | None = None
+
+
+@runtime_checkable
+class Policy(Protocol):
+    """What acts. Takes a batch of conversations, gives one decision each, in the same order.
+
+    A policy may also have ``describe() -> dict`` (everything that changes its answers: checkpoint fingerprint, sampling
+    settings); it goes into the manifest of a run, and a run is only resumed with an equal description.
+    """
+
+    name: str
+    capacity: int
+
+    def act(self, batch: Sequence[Request]) -> Sequence[Decision]:
+        """Decide for every request of the batch."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of an episode as it is recorded."""
+
+    action: str
+    reward: float
+    finish: FinishReason = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """The record of one finished episode.
+
+    Attributes:
+        return_: Sum of the rewards, in [0, 1]; ``nan`` for an error episode.
+        length: Number of actions.
+        error: Why the machinery failed; such an episode is counted and never scored.
+        metrics: ``success``, ``progress``, ``grounding`` and the official scores of the benchmark.
+        seconds: Wall time from reset to the last step, waiting included.
+    """
+
+    env_id: str
+    seed: int
+    return_: float
+    length: int
+    terminated: bool
+    truncated: bool
+    error: str | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    usage: Usage = Usage()
+    seconds: float = 0.0
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """What pairs episodes of different policies: ``(env_id, seed)``."""
+        return (self.env_id, self.seed)
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """Everything said in one episode, with the reward of each action."""
+
+    env_id: str
+    seed: int
+    messages: Sequence[Message]
+    tools: Sequence[Tool]
+    steps: Sequence[Step]
+
+    @property
+    def conversation(self) -> Conversation:
+        """The messages and tools, as a policy saw them."""
+        return Conversation(self.messages, self.tools)
+
+
+Capture = Literal["logits", "hidden"]
+"""What a :class:`Scorer` hands out per token."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenOutputs:
+    """What a model computed for the assistant's tokens of one conversation, by teacher forcing.
+
+    Row ``t`` of ``logits`` and ``hidden`` is of the position *before* token ``t``: the one that predicts it.
+
+    Attributes:
+        token_ids: The assistant's tokens, the end of each turn included, int64 ``[T]``.
+        turns: Which assistant message each token belongs to, counted from 0, int64 ``[T]``.
+        logits: float32 ``[T, vocabulary]``, or ``None`` if not asked for.
+        hidden: Last hidden states, after the final norm, float32 ``[T, width]``, or ``None`` if not asked for.
+        truncated: Whether the conversation was longer than the model's context, so that its end is missing.
+    """
+
+    token_ids: NDArray[np.int64]
+    turns: NDArray[np.int64]
+    logits: NDArray[np.float32] | None = None
+    hidden: NDArray[np.float32] | None = None
+    truncated: bool = False
+
+
+@runtime_checkable
+class Scorer(Protocol):
+    """A policy whose model can be run over fixed conversations."""
+
+    def score(
+        self, conversations: Iterable[Conversation], capture: Sequence[Capture] = ("logits", "hidden")
+    ) -> Iterator[TokenOutputs]:
+        """Give the outputs for every conversation, in order, one at a time."""
+        ...
