@@ -107,7 +107,10 @@ def evaluate(
         raise ValueError(f"slots and workers must be at least 1, not {slot_count} and {worker_count}")
     keywords = dict(env_kwargs or {})
     for env_id in ids:  # A keyword that an environment does not take must not cost a run.
-        gymnasium.make(env_id, **keywords).close()
+        try:
+            gymnasium.make(env_id, **keywords).close()
+        except TypeError as error:
+            raise ValueError(f"{env_id} cannot be made with {keywords}: {error}") from error
     manifest = _manifest(actor, ids, wanted, keywords)
     keys = [(env_id, seed) for env_id in ids for seed in wanted]
     episodes: dict[Key, Episode] = {}

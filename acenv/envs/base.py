@@ -83,7 +83,7 @@ class ConversationEnv(gymnasium.Env[list[Message], str], Generic[TaskT, StateT])
     (:meth:`fingerprint`), and sampling goes on until one of the wanted split turns up.
     """
 
-    metadata = {"render_modes": ["ansi"]}
+    metadata = {"render_modes": ["ansi"], "render_fps": 1}
 
     def __init__(
         self,

@@ -1,0 +1,38 @@
+# Every target sets up what it needs: `make bench` and `make test` are all that a fresh clone takes.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+# More flags for pip, for example an index with CPU builds of torch.
+PIP_FLAGS ?=
+
+.PHONY: install bench test lint format nano clean
+
+install: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet $(PIP_FLAGS) --constraint constraints.txt "torch==2.13.0" --editable ".[all,dev]"
+	touch $(INSTALLED)
+
+bench: $(INSTALLED)
+	$(BIN)/acenv bench --model nano --difficulty easy --episodes 100 --out runs/bench
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(INSTALLED)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# Train the built-in model anew (about two hours on two cores); it is used once it is copied to acenv/policies/nano.
+nano: $(INSTALLED)
+	$(BIN)/python examples/train_nano.py --out build/nano
+
+clean:
+	rm -rf $(VENV) runs build .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,5 @@
+"""``python -m acenv``: the command line."""
+
+from acenv.cli import main
+
+main()

@@ -1,0 +1,221 @@
+"""What the comparisons mean, in plain words: one sentence for each method, and the checkpoint to take.
+
+The words follow fixed rules, so that the same figures always get the same verdict:
+
+- *loses*: the interval of the overall difference lies below 0, or the overall test is significant after correction;
+- *mixed*: no loss overall, but a significant one (after correction) in some environment;
+- *close*: neither, and a loss of more than :data:`MARGIN` is outside the interval;
+- *undecided*: neither, and the interval still allows such a loss; or a fall that the original shows against itself too.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from acenv.analysis.comparison import OVERALL, Comparison, EnvComparison
+from acenv.analysis.statistics import Interval
+
+Kind = Literal["close", "mixed", "undecided", "loses"]
+
+LEVEL = 0.05
+"""Significance level of the adjusted p-values."""
+
+MARGIN = 0.05
+"""Loss of mean return, in [0, 1], that a close method must be shown not to exceed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The judgement on one method.
+
+    Attributes:
+        name: The method.
+        kind: See the module.
+        label: The kind in one or two words.
+        sentence: Continues the method's name.
+        loss: What it is sorted by: original's mean return - method's, over all environments.
+        in_noise: Whether the original against itself moves as much; ``None`` if that was not measured.
+    """
+
+    name: str
+    kind: Kind
+    label: str
+    sentence: str
+    loss: float
+    in_noise: bool | None
+
+
+def judge(name: str, comparison: Comparison, noise: Comparison | None = None) -> Verdict:
+    """Put a comparison into words.
+
+    Args:
+        name: The method.
+        comparison: Against the original.
+        noise: The original against itself.
+    """
+    overall = comparison.overall
+    worse = [e for e in comparison.environments if is_significant(e) and e.difference.estimate < 0]
+    in_noise = None if noise is None else abs(overall.difference.estimate) <= noise_reach(noise.overall) + 1e-12
+    falls = overall.difference.high < 0 or (is_significant(overall) and overall.difference.estimate < 0)
+    excluded = -overall.difference.low
+    where = _where(worse or comparison.environments)
+    floor = "" if noise is None else f" This is {'inside' if in_noise else 'outside'} the noise floor."
+    kind: Kind
+    if falls and not in_noise:
+        kind, label = "loses", f"Loses {lost_share(overall)}"
+        sentence = f"loses {lost_share(overall)} of the original's return ({difference_text(overall)}){where}.{floor}"
+    elif falls:
+        kind, label = "undecided", "Within noise"
+        sentence = f"falls by {lost_share(overall)} ({difference_text(overall)}), as the original does too.{floor}"
+    elif worse:
+        names = ", ".join(short_name(e.env_id) for e in worse)
+        kind, label = "mixed", f"Loses in {len(worse)} of {len(comparison.environments)}"
+        sentence = (
+            f"shows no clear loss overall ({difference_text(overall)}), but a significant one in {names}{where}.{floor}"
+        )
+    elif excluded <= MARGIN:
+        kind, label = "close", "Close"
+        limit = (
+            f"a loss of more than {excluded:.3f} can be ruled out" if excluded > 0 else "it scores above the original"
+        )
+        sentence = f"is close to the original: {difference_text(overall)}; {limit}.{floor}"
+    else:
+        kind, label = "undecided", "Undecided"
+        allowed = (
+            f"the interval still allows a loss of {excluded:.2f}"
+            if math.isfinite(excluded)
+            else "too few episodes for an interval"
+        )
+        sentence = f"shows no significant loss ({difference_text(overall)}), but {allowed}: run more episodes.{floor}"
+    return Verdict(name, kind, label, sentence, -overall.difference.estimate, in_noise)
+
+
+def best_trade_off(verdicts: Sequence[Verdict], megabytes: dict[str, float], original: float | None) -> str:
+    """The sentence that the report starts with: the smallest checkpoint that shows no significant loss.
+
+    Args:
+        verdicts: One for each method.
+        megabytes: Sizes on disk, of the methods for which they are known.
+        original: Size of the original on disk, if known.
+    """
+    if not verdicts:
+        return "No compressed model was compared with the original."
+    fit = [v for v in verdicts if v.kind in ("close", "undecided")]
+    if not fit:
+        best = min(verdicts, key=lambda v: v.loss)
+        return (
+            f"No method keeps the original's return: all {len(verdicts)} lose significantly somewhere. "
+            f"{best.name} comes nearest."
+            if len(verdicts) > 1
+            else f"{best.name} does not keep the original's return."
+        )
+    sized = [v for v in fit if v.name in megabytes]
+    if not sized:
+        best = min(fit, key=lambda v: v.loss)
+        return f"{best.name} shows no significant loss; its size on disk was not recorded."
+    best = min(sized, key=lambda v: (megabytes[v.name], v.loss))
+    size = megabytes[best.name]
+    share = f", {size / original:.0%} of the original" if original else ""
+    doubt = "" if best.kind == "close" else " More episodes are needed to be sure."
+    return (
+        f"Best trade-off: {best.name}, the smallest checkpoint ({format_size(size)} MB{share}) whose loss is not "
+        f"significant.{doubt}"
+    )
+
+
+def environment(comparison: Comparison, env_id: str) -> EnvComparison | None:
+    """The part of a comparison that is about one environment (or ``"overall"``), if it was run."""
+    if env_id == OVERALL:
+        return comparison.overall
+    return next((e for e in comparison.environments if e.env_id == env_id), None)
+
+
+def is_significant(comparison: EnvComparison) -> bool:
+    """Whether the exact McNemar test is significant after Holm's correction."""
+    return comparison.p_adjusted < LEVEL
+
+
+def noise_reach(noise: EnvComparison) -> float:
+    """How far the original moves from itself: the bound of the interval that is farther from 0; ``nan`` without pairs."""
+    bounds = (noise.difference.low, noise.difference.high, noise.difference.estimate)
+    return max((abs(b) for b in bounds if not math.isnan(b)), default=math.nan)
+
+
+def short_name(env_id: str) -> str:
+    """An environment as people call it.
+
+    >>> short_name("acenv/Needle-v0"), short_name("overall")
+    ('Needle', 'Overall')
+    """
+    name = env_id.removeprefix("acenv/")
+    stem, _, version = name.rpartition("-v")
+    return "Overall" if env_id == OVERALL else stem if stem and version == "0" else name
+
+
+def difference_text(comparison: EnvComparison) -> str:
+    """Both means, the paired difference and its interval."""
+    before, after = comparison.reference.estimate, comparison.candidate.estimate
+    return f"mean return {before:.2f} to {after:.2f}, difference {interval_text(comparison.difference)}"
+
+
+def interval_text(interval: Interval) -> str:
+    """A signed estimate with its bounds.
+
+    >>> interval_text(Interval(-0.02, -0.05, 0.01))
+    '−0.020 [−0.050, +0.010]'
+    """
+    return f"{signed(interval.estimate)} {bounds_text(interval)}".strip()
+
+
+def bounds_text(interval: Interval, *, sign: bool = True) -> str:
+    """The bounds alone; nothing where there are none.
+
+    >>> bounds_text(Interval(0.5, 0.25, 0.75), sign=False)
+    '[0.250, 0.750]'
+    """
+    if math.isnan(interval.low):
+        return ""
+    low, high = (signed(bound) if sign else f"{bound:.3f}" for bound in (interval.low, interval.high))
+    return f"[{low}, {high}]"
+
+
+def signed(value: float) -> str:
+    """Three digits, always with a sign, except a plain 0.
+
+    >>> signed(-0.5), signed(0.25), signed(-0.0001)
+    ('−0.500', '+0.250', '0.000')
+    """
+    if math.isnan(value):
+        return "–"
+    text = f"{value:+.3f}"
+    return "0.000" if float(text) == 0 else text.replace("-", "−")
+
+
+def lost_share(comparison: EnvComparison) -> str:
+    """The part of the return that is gone, as a percentage; in points of return where the original scores 0."""
+    if comparison.retention is None:
+        return signed(comparison.difference.estimate)
+    lost = (1 - comparison.retention.estimate) * 100
+    return f"{lost:.1f}%" if abs(lost) < 9.95 else f"{lost:.0f}%"
+
+
+def format_size(megabytes: float) -> str:
+    """Megabytes with the digits that matter.
+
+    >>> format_size(3.14159), format_size(14321.9)
+    ('3.14', '14,322')
+    """
+    return f"{megabytes:.2f}" if megabytes < 10 else f"{megabytes:.1f}" if megabytes < 100 else f"{megabytes:,.0f}"
+
+
+def _where(environments: Iterable[EnvComparison]) -> str:
+    """The environment with the largest loss, unless there is only one or nothing was lost."""
+    fallen = [e for e in environments if e.difference.estimate < 0]
+    if not fallen:
+        return ""
+    worst = min(fallen, key=lambda e: e.difference.estimate)
+    means = f"{worst.reference.estimate:.2f} to {worst.candidate.estimate:.2f}"
+    return f", most of it in {short_name(worst.env_id)} ({means})"

@@ -1,0 +1,470 @@
+"""The command line: the verbs of the library, with progress for people and ``--json`` for machines.
+
+Exit codes: 0 all is well; 1 it failed, and standard error says why; 2 the command was wrong; 3 it finished, but some
+episodes are errors (the same command tries them again); 130 interrupted (the same command goes on).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import gymnasium
+import typer
+from rich.console import Console
+from rich.panel import Panel
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+import acenv
+from acenv.registry import resolve_env_ids
+from acenv.runs import Results, RunError
+
+EXIT_FAILED, EXIT_USAGE, EXIT_ERRORS, EXIT_INTERRUPTED = 1, 2, 3, 130
+
+app = typer.Typer(
+    name="acenv",
+    help="Does a compressed LLM still act? Environments, evaluation, compression, comparison.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+console = Console()
+errors = Console(stderr=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, and nothing else there.")]
+Difficulty = Annotated[str, typer.Option(help="easy, medium or hard.")]
+EnvOptions = Annotated[
+    list[str] | None, typer.Option("--env-option", help="NAME=VALUE for the environments, VALUE in JSON; repeatable.")
+]
+PolicyOptions = Annotated[
+    list[str] | None, typer.Option("--policy-option", help="NAME=VALUE for the policy, VALUE in JSON; repeatable.")
+]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its code."""
+    try:
+        app(args=_spread(sys.argv[1:] if arguments is None else arguments))
+    except (RunError, ValueError, ImportError, KeyError, OSError) as error:
+        errors.print("[bold red]error:[/] ", end="")
+        errors.print(str(error.args[0]) if isinstance(error, KeyError) else str(error), markup=False, highlight=False)
+        sys.exit(EXIT_FAILED)
+    except KeyboardInterrupt:
+        errors.print("interrupted; the finished episodes are safe, and the same command goes on")
+        sys.exit(EXIT_INTERRUPTED)
+
+
+def _spread(arguments: Sequence[str]) -> list[str]:
+    """Let ``--methods A B C`` stand for ``--methods A --methods B --methods C``."""
+    spread: list[str] = []
+    flag = ""
+    for argument in arguments:
+        if argument.startswith("-"):
+            flag = argument if argument in ("--methods", "--envs", "--suite") else ""
+            spread.append(argument)
+        elif flag and spread[-1] != flag:
+            spread += [flag, argument]
+        else:
+            spread.append(argument)
+    return spread
+
+
+def _example(*lines: str) -> str:
+    return "[bold]Examples[/bold]\n\n" + "\n\n".join(f"$ {line}" for line in lines)
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        console.print(f"acenv {acenv.__version__}", highlight=False)
+        raise typer.Exit
+
+
+@app.command(epilog=_example("acenv envs", "acenv envs --json"))
+def envs(as_json: Json = False) -> None:
+    """List the environments and the suites."""
+    ids = acenv.env_ids()
+    if as_json:
+        _print_json({"envs": ids, "suites": acenv.suites})
+        return
+    table = Table("environment", "what it is")
+    for env_id in ids:
+        entry = gymnasium.make(env_id).unwrapped
+        table.add_row(env_id, _first_sentence(entry))
+    console.print(table)
+    suites = Table("suite", "environments")
+    for name, members in acenv.suites.items():
+        suites.add_row(name, ", ".join(members))
+    console.print(suites)
+
+
+@app.command(epilog=_example("acenv play ToolSandbox", "acenv play PDDL --seed 3 --policy nano --difficulty easy"))
+def play(
+    env: Annotated[str, typer.Argument(help="An environment, such as PDDL or acenv/PDDL-v0.")],
+    policy: Annotated[str, typer.Option(help="human, oracle, random, nano, or hf:PATH_OR_ID.")] = "human",
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    difficulty: Difficulty = "easy",
+    env_option: EnvOptions = None,
+    as_json: Json = False,
+) -> None:
+    """Play one episode: yourself, or watch a policy."""
+    env_id = _one_env(env)
+    actor: Any = _human(sys.stdin) if policy == "human" else policy
+    results = acenv.evaluate(
+        env_id, actor, [seed], env_kwargs={"difficulty": difficulty, **_options(env_option, "--env-option")}
+    )
+    episode = results.episodes[0]
+    transcript = results.transcript(episode.key)
+    if as_json:
+        _print_json({"episode": _plain(episode), "messages": list(transcript.messages)})
+    elif policy != "human":
+        for message in transcript.messages:
+            console.print(Panel(_text(message["content"]), title=message["role"], title_align="left"))
+    else:
+        console.print(Panel(_text(transcript.messages[-1]["content"]), title=transcript.messages[-1]["role"]))
+    if not as_json:
+        metrics = ", ".join(f"{name} {value:g}" for name, value in episode.metrics.items())
+        console.print(f"return {episode.return_:.3f} in {episode.length} steps: {metrics}", highlight=False)
+    _exit_on_errors(results)
+
+
+@app.command(
+    "eval",
+    epilog=_example(
+        "acenv eval --policy nano --envs quick --difficulty easy --episodes 100 --out runs/nano",
+        "acenv eval --policy hf:Qwen/Qwen2.5-7B-Instruct --envs ToolSandbox PDDL --out runs/qwen",
+    ),
+)
+def evaluate_command(
+    policy: Annotated[str, typer.Option(help="oracle, random, nano, hf:PATH_OR_ID or gguf:FILE.")],
+    env_names: Annotated[list[str] | None, typer.Option("--envs", help="Environment or suite; repeatable.")] = None,
+    episodes: Annotated[int, typer.Option(min=1, help="Episodes an environment.")] = 100,
+    first_seed: Annotated[int, typer.Option(min=0, help="Seed of the first episode.")] = 0,
+    difficulty: Difficulty = "medium",
+    out: Annotated[Path | None, typer.Option(help="Run folder; an unfinished run in it is finished.")] = None,
+    slots: Annotated[int | None, typer.Option(min=1, help="Conversations at once.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Threads for the environments.")] = None,
+    env_option: EnvOptions = None,
+    policy_option: PolicyOptions = None,
+    as_json: Json = False,
+) -> None:
+    """Let a policy act in environments, and record the episodes."""
+    env_ids = resolve_env_ids(env_names or ["quick"])
+    actor = acenv.load_policy(policy, **_options(policy_option, "--policy-option"))
+    with _progress(as_json) as watcher:
+        watcher.stage(f"{actor.name}: {len(env_ids)} environments", episodes * len(env_ids))
+        results = acenv.evaluate(
+            env_ids,
+            actor,
+            range(first_seed, first_seed + episodes),
+            slots=slots,
+            workers=workers,
+            out=out,
+            env_kwargs={"difficulty": difficulty, **_options(env_option, "--env-option")},
+            progress=lambda episode: watcher.advance(),
+        )
+    if as_json:
+        _print_json({"policy": actor.name, "mean_returns": results.mean_returns(), "errors": len(results.errors)})
+    else:
+        _print_results(results)
+    _exit_on_errors(results)
+
+
+@app.command(
+    epilog=_example(
+        "acenv compress nano gptq:bits=4,group_size=32 --out checkpoints/nano-gptq4",
+        "acenv compress meta-llama/Llama-3.1-8B-Instruct wanda:pattern=2:4 --out checkpoints/llama-24",
+    )
+)
+def compress(
+    model: Annotated[str, typer.Argument(help="nano, a checkpoint folder, a GGUF file or a hub id.")],
+    method: Annotated[str, typer.Argument(help="gptq, rtn, wanda, sparsegpt or magnitude, with options.")],
+    out: Annotated[Path, typer.Option(help="The checkpoint folder to make.")],
+    calibration: Annotated[
+        Path | None, typer.Option(help="Text file, a paragraph (blank line between) a sample. Default: transcripts.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Compress a model, load the result again, and measure what it became."""
+    from acenv.compressors import MANIFEST
+
+    texts = _paragraphs(calibration) if calibration is not None else None
+    with _progress(as_json) as watcher:
+        watcher.stage(f"{method} of {model}")
+        folder = acenv.compress(model, method, out, texts)
+        watcher.advance()
+    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    if as_json:
+        _print_json({"folder": str(folder), **manifest})
+        return
+    console.print(f"{manifest['method']} -> {folder}", highlight=False)
+    table = Table("measured", "value")
+    for name, value in _flat(manifest["measured"]):
+        table.add_row(name, f"{value:.4g}" if isinstance(value, float) else str(value))
+    console.print(table)
+
+
+@app.command(
+    epilog=_example(
+        "acenv bench --model nano --difficulty easy --out runs/bench",
+        "acenv bench --model ./my-model --methods gptq:bits=4,group_size=128 wanda --out runs/mine",
+    )
+)
+def bench(
+    model: Annotated[str, typer.Option(help="nano, a checkpoint folder, a GGUF file or a hub id.")] = "nano",
+    methods: Annotated[list[str] | None, typer.Option(help="Compression method; repeatable. Default: six.")] = None,
+    suite: Annotated[
+        list[str] | None, typer.Option("--suite", "--envs", help="Suite or environment; repeatable.")
+    ] = None,
+    episodes: Annotated[int, typer.Option(min=1, help="Test episodes an environment.")] = 100,
+    difficulty: Annotated[str | None, typer.Option(help="Default: easy for nano, else medium.")] = None,
+    out: Annotated[Path, typer.Option(help="Bench folder; an unfinished bench in it is finished.")] = Path(
+        "runs/bench"
+    ),
+    env_option: EnvOptions = None,
+    policy_option: PolicyOptions = None,
+    as_json: Json = False,
+) -> None:
+    """Compress a model in several ways, let all versions act, compare them, and write a report."""
+    from acenv.bench import DEFAULT_METHODS, BenchSettings
+    from acenv.bench import bench as run_bench
+
+    settings = BenchSettings(
+        model=model,
+        methods=tuple(methods or DEFAULT_METHODS),
+        envs=tuple(suite or ["quick"]),
+        episodes=episodes,
+        env_kwargs={
+            "difficulty": difficulty or ("easy" if model == "nano" else "medium"),
+            **_options(env_option, "--env-option"),
+        },
+        policy=_options(policy_option, "--policy-option"),
+    )
+    with _progress(as_json) as watcher:
+        data = run_bench(settings, out, watcher)
+    runs = [data.reference, *(c.results for c in data.candidates)]
+    if as_json:
+        _print_json(
+            {"report": str(out / "report.html"), "methods": {c.name: c.comparison.to_dict() for c in data.candidates}}
+        )
+    else:
+        _print_comparisons({c.name: c.comparison for c in data.candidates})
+        console.print(f"report: {out / 'report.html'}", highlight=False)
+    _exit_on_errors(*runs)
+
+
+@app.command(epilog=_example("acenv compare runs/dense runs/gptq4 runs/wanda"))
+def compare(
+    reference: Annotated[Path, typer.Argument(help="Run folder of the original model.")],
+    candidates: Annotated[list[Path], typer.Argument(help="Run folders to compare with it.")],
+    as_json: Json = False,
+) -> None:
+    """Compare runs with a reference, paired on environment and seed."""
+    from acenv.analysis.comparison import compare_all
+
+    base = Results.load(reference)
+    comparisons = compare_all(base, {_run_name(path): Results.load(path) for path in candidates})
+    if as_json:
+        _print_json({name: comparison.to_dict() for name, comparison in comparisons.items()})
+    else:
+        _print_comparisons(comparisons)
+
+
+@app.command(epilog=_example("acenv report runs/bench", "acenv report runs/dense runs/gptq4 --out report.html"))
+def report(
+    folders: Annotated[list[Path], typer.Argument(help="A bench folder; or run folders, the reference first.")],
+    out: Annotated[Path | None, typer.Option(help="The page; default: report.html in the first folder.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write the report of a bench, or of runs, as one HTML file."""
+    from acenv.analysis.comparison import compare_all
+    from acenv.analysis.report import Candidate, ReportData, write_report
+    from acenv.bench import load_bench
+
+    if len(folders) == 1:
+        data = load_bench(folders[0])
+    else:
+        reference = Results.load(folders[0])
+        runs = {_run_name(path): Results.load(path) for path in folders[1:]}
+        name = reference.manifest.get("policy", {}).get("name", folders[0].name)
+        data = ReportData(
+            title=f"Compared with {name}",
+            model=name,
+            settings=", ".join(f"{k} {v}" for k, v in reference.manifest.get("env_kwargs", {}).items()),
+            reference=reference,
+            candidates=tuple(
+                Candidate(name, name, runs[name], comparison)
+                for name, comparison in compare_all(reference, runs).items()
+            ),
+            created=reference.manifest.get("created", ""),
+            versions=reference.manifest.get("versions", {}),
+        )
+    path = write_report(data, out or folders[0] / "report.html")
+    if as_json:
+        _print_json({"report": str(path)})
+    else:
+        console.print(f"report: {path}", highlight=False)
+
+
+# Helpers
+
+
+class _Bars:
+    """Stages as progress bars, or as nothing."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._task: Any = None
+
+    def stage(self, title: str, total: int = 1) -> None:
+        self._task = self._progress.add_task(title, total=total)
+
+    def advance(self) -> None:
+        self._progress.advance(self._task)
+
+
+@contextmanager
+def _progress(quiet: bool) -> Iterator[_Bars]:
+    """Progress bars on standard error, where they are in no pipe's way."""
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=errors, disable=quiet) as progress:
+        yield _Bars(progress)
+
+
+def _options(pairs: Sequence[str] | None, flag: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for pair in pairs or ():
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise typer.BadParameter(f"{pair!r} is not NAME=VALUE", param_hint=flag)
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    return found
+
+
+def _one_env(name: str) -> str:
+    ids = resolve_env_ids(name)
+    if len(ids) != 1:
+        raise typer.BadParameter(f"{name!r} names {len(ids)} environments; take one: {', '.join(ids)}")
+    return ids[0]
+
+
+def _human(stdin: Any) -> Callable[[Any], str]:
+    """Show what is new, and take lines up to an empty one."""
+
+    def ask(messages: Any) -> str:
+        assistants = [i for i, m in enumerate(messages) if m["role"] == "assistant"]
+        for message in messages[assistants[-1] + 1 if assistants else 0 :]:
+            console.print(Panel(_text(message["content"]), title=message["role"], title_align="left"))
+        console.print("your action (end with an empty line):", style="bold")
+        lines = []
+        for line in stdin:
+            if not line.strip():
+                break
+            lines.append(line.rstrip("\n"))
+        else:
+            if not lines:
+                raise EOFError("no more input")
+        return "\n".join(lines)
+
+    return ask
+
+
+def _text(content: str) -> Any:
+    from rich.text import Text
+
+    return Text(content)
+
+
+def _first_sentence(entry: object) -> str:
+    doc = (entry.__doc__ or "").strip().split("\n\n")[0]
+    return " ".join(doc.split())
+
+
+def _run_name(path: Path) -> str:
+    return path.resolve().name
+
+
+def _paragraphs(path: Path) -> list[str]:
+    texts = [part.strip() for part in path.read_text(encoding="utf-8").split("\n\n") if part.strip()]
+    if not texts:
+        raise ValueError(f"{path} holds no text to calibrate on")
+    return texts
+
+
+def _flat(data: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in data.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _plain(episode: acenv.Episode) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    record = asdict(episode)
+    if episode.error is not None:
+        record["return_"] = None
+    return record
+
+
+def _print_json(data: Any) -> None:
+    print(json.dumps(data, indent=2, ensure_ascii=False))
+
+
+def _print_results(results: Results) -> None:
+    table = Table("environment", "episodes", "mean return", "success", "errors")
+    for env_id, mean in results.mean_returns().items():
+        scored = [e for e in results.episodes if e.env_id == env_id and e.error is None]
+        failed = sum(e.env_id == env_id for e in results.errors)
+        success = sum(e.metrics.get("success", 0.0) for e in scored) / len(scored)
+        table.add_row(env_id, str(len(scored)), f"{mean:.3f}", f"{success:.3f}", str(failed))
+    console.print(table)
+
+
+def _print_comparisons(comparisons: dict[str, Any]) -> None:
+    table = Table("method", "environment", "episodes", "reference", "candidate", "difference", "retention", "p (Holm)")
+    for name, comparison in comparisons.items():
+        for part in (*comparison.environments, comparison.overall):
+            d = part.difference
+            table.add_row(
+                name,
+                part.env_id.removeprefix("acenv/"),
+                str(part.episodes),
+                f"{part.reference.estimate:.3f}",
+                f"{part.candidate.estimate:.3f}",
+                f"{d.estimate:+.3f} [{d.low:+.3f}, {d.high:+.3f}]",
+                "-" if part.retention is None else f"{part.retention.estimate:.1%}",
+                f"{part.p_adjusted:.3g}",
+                end_section=part is comparison.overall,
+                style="bold" if part is comparison.overall else None,
+            )
+    console.print(table)
+
+
+def _exit_on_errors(*runs: Results) -> None:
+    failed = [episode for results in runs for episode in results.errors]
+    if failed:
+        first = failed[0]
+        errors.print(
+            f"{len(failed)} episodes are errors and not scored; "
+            f"the first: {first.env_id} seed {first.seed}: {first.error}",
+            markup=False,
+            highlight=False,
+        )
+        raise typer.Exit(EXIT_ERRORS)

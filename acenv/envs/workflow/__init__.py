@@ -1,0 +1,1 @@
+"""Workflows: graphs of calls that are planned, not made."""

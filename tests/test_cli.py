@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from acenv.cli import main
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    captured = capsys.readouterr()
+    return int(ended.value.code or 0), captured.out, captured.err
+
+
+def run_json(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
+    code, out, err = run(capsys, *arguments, "--json")
+    assert code == 0, err
+    return json.loads(out)
+
+
+def evaluate(capsys: pytest.CaptureFixture[str], out: Path, policy: str, *more: str) -> Any:
+    return run_json(
+        capsys, "eval", "--policy", policy, "--envs", "ToolSandbox", "PDDL", "--episodes", "5", "--difficulty", "easy",
+        "--out", str(out), *more,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("verb", ["envs", "play", "eval", "compress", "bench", "compare", "report"])
+def test_every_verb_explains_itself_with_an_example(capsys: pytest.CaptureFixture[str], verb: str) -> None:
+    code, out, _ = run(capsys, verb, "--help")
+    assert code == 0
+    assert f"$ acenv {verb}" in out
+
+
+def test_envs_lists_environments_and_suites(capsys: pytest.CaptureFixture[str]) -> None:
+    listed = run_json(capsys, "envs")
+    assert "acenv/ToolSandbox-v0" in listed["envs"]
+    assert len(listed["suites"]["quick"]) == 4
+    assert "acenv/PDDL-v0" in run(capsys, "envs")[1]
+
+
+def test_eval_writes_a_run_and_says_the_returns(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    answer = evaluate(capsys, tmp_path / "run", "oracle")
+    assert answer == {
+        "policy": "oracle",
+        "mean_returns": {"acenv/ToolSandbox-v0": 1.0, "acenv/PDDL-v0": 1.0},
+        "errors": 0,
+    }
+    assert len((tmp_path / "run" / "episodes.jsonl").read_text().splitlines()) == 10
+    code, out, _ = run(capsys, "eval", "--policy", "random", "--envs", "needle", "--episodes", "2")
+    assert code == 0 and "Needle-v0" in out
+
+
+def test_compare_and_report_read_run_folders(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    evaluate(capsys, tmp_path / "good", "oracle")
+    evaluate(capsys, tmp_path / "bad", "random")
+    compared = run_json(capsys, "compare", str(tmp_path / "good"), str(tmp_path / "bad"))
+    assert compared["bad"]["overall"]["difference"]["estimate"] < -0.8
+    code, out, _ = run(capsys, "compare", str(tmp_path / "good"), str(tmp_path / "bad"))
+    assert code == 0 and "overall" in out
+    page = tmp_path / "page.html"
+    written = run_json(capsys, "report", str(tmp_path / "good"), str(tmp_path / "bad"), "--out", str(page))
+    assert written == {"report": str(page)}
+    assert "<html" in page.read_text(encoding="utf-8")
+
+
+def test_play_shows_the_conversation(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    code, out, _ = run(capsys, "play", "PDDL", "--policy", "oracle")
+    assert code == 0 and "The goal is reached." in out and "return 1.000" in out
+    monkeypatch.setattr("sys.stdin", io.StringIO("check\n\nlook\n\n" + "look\n\n" * 40))
+    code, out, _ = run(capsys, "play", "PDDL", "--policy", "human")
+    assert code == 0 and "Valid actions" in out and "return 0.000" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["eval", "--policy", "oracle", "--envs", "ToolSandbx"], 1, "ToolSandbox-v0"),
+        (["eval", "--policy", "wizard"], 1, "unknown policy"),
+        (["eval", "--policy", "oracle", "--env-option", "length"], 2, "NAME=VALUE"),
+        (["eval", "--policy", "oracle", "--env-option", "colour=3", "--envs", "needle"], 1, "colour"),
+        (["compare", "nowhere", "elsewhere"], 1, "no run folder"),
+        (["report", "nowhere"], 1, "bench"),
+        (["play", "quick"], 2, "4 environments"),
+        (["compress", "nano", "gptp:bits=4", "--out", "x"], 1, "gptq"),
+        (["bench", "--methods", "gptq:bits=5"], 1, "bits"),
+        (["bench", "--methods", "wanda", "wanda"], 1, "same"),
+        (["fly"], 2, "fly"),
+    ],
+)
+def test_mistakes_are_explained_on_standard_error(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, message: str
+) -> None:
+    ended, out, err = run(capsys, *arguments)
+    assert ended == code
+    assert message in " ".join(err.split())
+    assert "Traceback" not in err + out
+
+
+def test_error_episodes_have_their_own_exit_code(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    code, _, err = run(capsys, "play", "PDDL", "--policy", "human")
+    assert code == 3
+    assert "1 episodes are errors and not scored" in " ".join(err.split())

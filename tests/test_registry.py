@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import gymnasium
+import pytest
+
+import acenv
+from acenv.registry import resolve_env_ids
+
+
+def test_import_registers_the_environments_and_loads_neither_torch_nor_any_of_them() -> None:
+    code = (
+        "import acenv, gymnasium, sys;"
+        "assert 'acenv/ToolSandbox-v0' in gymnasium.registry;"
+        "print(sorted(m for m in sys.modules if m in ('torch', 'transformers', 'scipy') or m.startswith('acenv.envs')))"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "[]"
+
+
+def test_every_id_of_every_suite_can_be_made() -> None:
+    for env_id in {env_id for ids in acenv.suites.values() for env_id in ids}:
+        assert env_id in acenv.env_ids()
+        gymnasium.make(env_id).close()
+
+
+def test_names_are_found_without_prefix_and_version() -> None:
+    assert resolve_env_ids("toolsandbox") == ["acenv/ToolSandbox-v0"]
+    assert resolve_env_ids(["worlds", "PDDL", "acenv/PDDL-v0"]) == ["acenv/PDDL-v0"]
+    assert len(resolve_env_ids("quick")) == 4
+
+
+def test_unknown_names_are_answered_with_close_ones() -> None:
+    with pytest.raises(ValueError, match="ToolSandbox-v0"):
+        resolve_env_ids("ToolSandbx")
