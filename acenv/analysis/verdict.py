@@ -139,7 +139,7 @@ def is_significant(comparison: EnvComparison) -> bool:
 
 
 def noise_reach(noise: EnvComparison) -> float:
-    """How far the original moves from itself: the bound of the interval that is farther from 0; ``nan`` without pairs."""
+    """How far the original is from itself: its interval's bound that is farther from 0; ``nan`` without pairs."""
     bounds = (noise.difference.low, noise.difference.high, noise.difference.estimate)
     return max((abs(b) for b in bounds if not math.isnan(b)), default=math.nan)
 

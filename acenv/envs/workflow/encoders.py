@@ -95,6 +95,10 @@ class SentenceEncoder:
             ImportError: sentence-transformers is not installed.
             ValueError: There is no such model, or it cannot be had without a network.
         """
+        if model.startswith((".", "/", "~")) or model.count("/") > 1:
+            model = str(Path(model).expanduser())
+            if not Path(model).is_dir():  # before anything asks the hub for it
+                raise ValueError(f"no sentence-transformers model: there is no folder {model}")
         library = _import("sentence_transformers", "sentence-transformers", "a sentence-transformers encoder")
         self.name = name or model
         try:
