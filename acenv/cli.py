@@ -7,6 +7,7 @@ episodes are errors (the same command tries them again); 130 interrupted (the sa
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -339,7 +340,12 @@ def _progress(quiet: bool) -> Iterator[_Bars]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=errors, disable=quiet) as progress:
+    # A descriptor of its own: compressors send descriptors 1 and 2 nowhere while their engines chatter.
+    try:
+        stream = os.fdopen(os.dup(2), "w")
+    except OSError:  # Standard error is closed; then there is nobody to show progress to.
+        stream = open(os.devnull, "w")
+    with stream, Progress(*columns, console=Console(file=stream), disable=quiet) as progress:
         yield _Bars(progress)
 
 
