@@ -6,13 +6,14 @@ episodes are errors (the same command tries them again); 130 interrupted (the sa
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import gymnasium
 import typer
@@ -340,13 +341,16 @@ def _progress(quiet: bool) -> Iterator[_Bars]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    # A descriptor of its own: compressors send descriptors 1 and 2 nowhere while their engines chatter.
-    try:
-        stream = os.fdopen(os.dup(2), "w")
-    except OSError:  # Standard error is closed; then there is nobody to show progress to.
-        stream = open(os.devnull, "w")
-    with stream, Progress(*columns, console=Console(file=stream), disable=quiet) as progress:
+    with _own_stderr() as stream, Progress(*columns, console=Console(file=stream), disable=quiet) as progress:
         yield _Bars(progress)
+
+
+def _own_stderr() -> TextIO:
+    """Standard error by a descriptor of its own: compressors silence descriptor 2 while their engines chatter."""
+    try:
+        return os.fdopen(os.dup(2), "w")
+    except OSError:  # It is closed, so nobody is watching.
+        return io.StringIO()
 
 
 def _options(pairs: Sequence[str] | None, flag: str) -> dict[str, Any]:

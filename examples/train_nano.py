@@ -1,6 +1,6 @@
 """Train nano, the built-in model, from nothing: expert transcripts in, a checkpoint folder out.
 
-    python examples/train_nano.py --out build/nano --minutes 100
+    python examples/train_nano.py --out build/nano
 
 Runs on a CPU. A run that was stopped goes on from its last checkpoint when it is started again with the same ``--out``.
 Everything is seeded, and only tasks of the *train* split are seen.
@@ -42,14 +42,17 @@ TOKENS_A_STEP = 8192
 # bfloat16 doubles the speed on processors that multiply in it, and cripples it on those that do not.
 BF16 = torch.backends.cpu.get_cpu_capability() == "AVX512" and torch.cpu._is_avx512_bf16_supported()
 
-# (share of the tokens, environment, keywords). Needle texts ask for many facts, so that a text teaches many lookups.
-MIX: list[tuple[float, str, dict[str, Any]]] = [
-    (0.10, "acenv/Needle-v0", {"length": 40, "needles": 6, "distractors": 4}),
-    (0.12, "acenv/Needle-v0", {"needles": 8, "distractors": 2}),
-    (0.30, "acenv/ToolSandbox-v0", {}),
-    (0.26, "acenv/WorkflowFunctionCall-v0", {}),
-    (0.22, "acenv/PDDL-v0", {}),
+# (share of the tokens at first, share after SWITCH, environment, keywords). Needle texts ask for many facts, so that a
+# text teaches many lookups. Calls and moves are learned early; lookups and graphs take longest.
+MIX: list[tuple[float, float, str, dict[str, Any]]] = [
+    (0.10, 0.00, "acenv/Needle-v0", {"length": 40, "needles": 6, "distractors": 4}),
+    (0.12, 0.20, "acenv/Needle-v0", {"needles": 8, "distractors": 2}),
+    (0.30, 0.14, "acenv/ToolSandbox-v0", {}),
+    (0.26, 0.32, "acenv/WorkflowFunctionCall-v0", {}),
+    (0.22, 0.20, "acenv/PDDL-v0", {}),
+    (0.00, 0.14, "acenv/Needle-v0", {"length": 0, "needles": 6, "distractors": 3}),
 ]
+SWITCH = 0.36
 
 CHAT_TEMPLATE = """\
 {%- if tools -%}<|tools|>
@@ -74,14 +77,14 @@ class Transcripts:
     """Endless expert transcripts of the mix; transcript ``i`` of an entry is the episode of seed ``i``."""
 
     def __init__(self, first_seed: int = 0) -> None:
-        self.envs = [gymnasium.make(i, split="train", difficulty="easy", **kwargs) for _, i, kwargs in MIX]
+        self.envs = [gymnasium.make(i, split="train", difficulty="easy", **kwargs) for _, _, i, kwargs in MIX]
         self.next_seed = [first_seed] * len(MIX)
 
     def draw(self, entry: int) -> tuple[Conversation, set[int]]:
         """A transcript, and which of its assistant messages (by number) are mistakes, not to be learned."""
         seed = self.next_seed[entry]
         self.next_seed[entry] += 1
-        if "PDDL" in MIX[entry][1]:
+        if "PDDL" in MIX[entry][2]:
             return wandering_conversation(self.envs[entry], seed)
         return expert_conversation(self.envs[entry], seed), set()
 
@@ -191,22 +194,24 @@ class Batches:
         self.tokenizer, self.transcripts = tokenizer, transcripts
         self.rng = np.random.default_rng(seed)
         self.spent = np.zeros(len(MIX))
+        self.late = False
         self.queue: list[list[tuple[list[int], list[int]]]] = []
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        shares = np.array([share for share, _, _ in MIX])
         while True:
+            shares = np.array([late if self.late else early for early, late, _, _ in MIX])
             if not self.queue:
                 pool: list[tuple[list[int], list[int]]] = []
                 total = 0
                 while total < 16 * TOKENS_A_STEP:
-                    entry = int(np.argmin(self.spent / shares))
+                    entry = int(np.argmin(np.where(shares > 0, self.spent / np.maximum(shares, 1e-9), np.inf)))
                     ids, labels = encode(self.tokenizer, *self.transcripts.draw(entry))
                     self.spent[entry] += len(ids)
                     if len(ids) <= CONTEXT // 2:
                         pool.append((ids, labels))
                         total += len(ids)
                 pool.sort(key=lambda item: len(item[0]))
+                self.spent[:] = 0  # The shares hold within a pool.
                 self.queue = list(_pack(pool))
                 self.rng.shuffle(self.queue)  # type: ignore[arg-type]
             batch = self.queue.pop()
@@ -380,8 +385,8 @@ def optimizers(model: LlamaForCausalLM, muon_rate: float, adam_rate: float) -> l
     ]
 
 
-def train(out: Path, minutes: float, seed: int, muon_rate: float, adam_rate: float, checkpoint_minutes: float) -> None:
-    """Train until ``minutes`` of training time are spent, then save the model as bfloat16."""
+def train(out: Path, budget: int, seed: int, muon_rate: float, adam_rate: float, checkpoint_minutes: float) -> None:
+    """Train on ``budget`` tokens, then save the model as bfloat16."""
     torch.set_num_threads(2)
     out.mkdir(parents=True, exist_ok=True)
     state_path, log_path = out / "training.pt", out / "log.jsonl"
@@ -400,17 +405,17 @@ def train(out: Path, minutes: float, seed: int, muon_rate: float, adam_rate: flo
             optimizer.load_state_dict(saved)
         step, tokens, spent, transcripts.next_seed = state["step"], state["tokens"], state["spent"], state["next_seed"]
     base_rates = [muon_rate, adam_rate]
-    batches = iter(Batches(tokenizer, transcripts, seed + step))
+    data = Batches(tokenizer, transcripts, seed + step)
+    batches = iter(data)
     rng = np.random.default_rng(seed + step)
     last_save = began = time.monotonic()
     spent_before = spent
     losses: list[float] = []
-    while True:
+    while tokens < budget:
         spent = spent_before + time.monotonic() - began
-        progress = min(1.0, spent / (minutes * 60))
-        if progress >= 1.0:
-            break
-        # Linear decay over the time budget, after a short rise.
+        progress = tokens / budget
+        data.late = progress >= SWITCH
+        # Linear decay, after a short rise.
         rate = max(0.02, 1 - progress) * min(1.0, (step + 1) / 20)
         inputs, targets = repeated_spans(rng) if step < warm_up else next(batches)
         loss = loss_of(model, inputs, targets)
@@ -478,7 +483,7 @@ def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, out: Path)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("build/nano"))
-    parser.add_argument("--minutes", type=float, default=100)
+    parser.add_argument("--tokens", type=float, default=13.5e6)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--muon-rate", type=float, default=1.2e-3)
     parser.add_argument("--adam-rate", type=float, default=1.5e-3)
@@ -486,7 +491,7 @@ def main() -> None:
     arguments = parser.parse_args()
     train(
         arguments.out,
-        arguments.minutes,
+        int(arguments.tokens),
         arguments.seed,
         arguments.muon_rate,
         arguments.adam_rate,

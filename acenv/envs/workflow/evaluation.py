@@ -87,7 +87,7 @@ def corrected_scores(
     START and END do not count, all topological orders do, and an answer without a right node scores 0. The graph score
     counts the edges that are edges of the gold workflow after their nodes have been replaced with the nodes that they
     are matched with: renumbering an answer costs nothing, superfluous edges cost precision, and without a matched node
-    the score is 0.
+    the score is 0. Steps with the same text are matched in their order.
 
     Args:
         predicted: The answer.
@@ -97,7 +97,7 @@ def corrected_scores(
     Returns:
         Node scores and graph scores.
     """
-    mapped = {i + 1: j + 1 for i, j in matching.items() if j != -1}
+    mapped = _in_order({i + 1: j + 1 for i, j in matching.items() if j != -1}, predicted)
     edges, gold_edges = set(predicted.edges), set(gold.edges)
     if not mapped:
         return ZERO, ZERO
@@ -108,6 +108,15 @@ def corrected_scores(
     mapped |= {0: 0, predicted.end: gold.end}
     shared = sum((mapped.get(a), mapped.get(b)) in gold_edges for a, b in edges)
     return node, harmonic_scores(shared / len(edges), shared / len(gold_edges))
+
+
+def _in_order(mapped: dict[int, int], predicted: WorkflowGraph) -> dict[int, int]:
+    """The same matching, but repeated texts are matched in their order: the first with the first, and so on."""
+    groups: dict[str, list[int]] = {}
+    for i in mapped:
+        groups.setdefault(predicted.nodes[i], []).append(i)
+    pairs = (zip(group, sorted(mapped[i] for i in group), strict=True) for group in groups.values())
+    return dict(sorted(pair for group in pairs for pair in group))
 
 
 def _largest_ordered_set(sequence: list[int], gold: WorkflowGraph) -> int:

@@ -61,7 +61,8 @@ def generate_task(rng: np.random.Generator, difficulty: Difficulty) -> WorkflowT
     draw = _easy if difficulty == "easy" else _medium if difficulty == "medium" else _hard
     while True:
         task = draw(rng)
-        if task is not None and _is_scored_fairly(task.gold):
+        # Easy workflows have at most six orders, so that the official score knows all of them.
+        if task is not None and (difficulty == "easy" or _is_scored_fairly(task.gold)):
             return task
 
 

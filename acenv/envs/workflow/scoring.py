@@ -226,7 +226,10 @@ def _longest_increasing(values: Sequence[int]) -> int:
 
 
 def _largest_component(nodes: set[int], edges: Iterable[Edge]) -> int:
-    graph: nx.Graph = nx.Graph()
-    graph.add_nodes_from(nodes)
-    graph.add_edges_from(edges)
-    return max((len(part) for part in nx.connected_components(graph)), default=0)
+    part = {node: {node} for node in nodes}
+    for a, b in edges:
+        if part[a] is not part[b]:
+            part[a] |= part[b]
+            for node in part[b]:
+                part[node] = part[a]
+    return max(map(len, part.values()), default=0)

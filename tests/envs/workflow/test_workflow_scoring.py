@@ -80,6 +80,12 @@ def test_the_official_faults_and_the_corrected_scores_beside_them():
     assert evaluation.graph_corrected.f1 < 0.5
 
 
+def test_repeated_steps_are_matched_in_their_order():
+    gold = close_graph(["open door", "take cup", "open door", "close door"], {(1, 2), (2, 3), (3, 4)})
+    evaluation = evaluate_workflow(gold, gold, ENCODER)
+    assert evaluation.node_corrected.f1 == evaluation.graph_corrected.f1 == 1.0
+
+
 def test_superfluous_edges_cost_corrected_precision():
     everything = WorkflowGraph(CHAIN.nodes, (*CHAIN.edges, (1, 3), (0, 2), (0, 3), (1, 4)))
     evaluation = evaluate_workflow(everything, CHAIN, ENCODER)
