@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,8 +58,13 @@ def run(job: Job) -> None:
     """
     engine = _engine()
     import torch
+    from gptqmodel.looper import loop_processor
 
     from acenv.compressors.job import compute_dtype
+
+    # The engine keeps a log for each run in ./logs of whoever calls; it is no part of the result.
+    logs = job.out / "engine-logs"
+    loop_processor._PROJECT_LOG_DIR = logs
 
     options = job.options
     assert isinstance(options, GPTQOptions)
@@ -68,7 +74,7 @@ def run(job: Job) -> None:
         desc_act=options.desc_act,
         sym=options.sym,
         damp_percent=DAMP,
-        device="cpu",
+        device="cuda:0" if torch.cuda.is_available() else "cpu",
         offload_to_disk=False,
         pack_impl="original",  # the default compiles a C++ extension for a minute at first use
     )
@@ -86,6 +92,7 @@ def run(job: Job) -> None:
     model.model.config.dtype = dtype
     model.save(str(job.out))
     (job.out / "quant_log.csv").unlink(missing_ok=True)
+    shutil.rmtree(logs, ignore_errors=True)
 
 
 def load(folder: Path) -> Any:

@@ -147,6 +147,17 @@ class ConversationEnv(gymnasium.Env[list[Message], str], Generic[TaskT, StateT])
         """Scores beside ``success``, ``progress`` and ``grounding``; those of a benchmark under its official names."""
         return {}
 
+    def draw_task(self, attempts: int = 1000) -> TaskT:
+        """Sample until a task of the wanted split turns up; environments whose tasks know no split override this."""
+        for _ in range(attempts):
+            task = self.sample_task(self.np_random)
+            if split_of(self.fingerprint(task)) == self.split:
+                return task
+        raise ValueError(
+            f"{type(self).__name__} found no task of the {self.split!r} split in {attempts} draws: "
+            "these settings leave too few different tasks"
+        )
+
     def score_at_truncation(self, score: float) -> float:
         """The score of an episode that ran out of steps; ``score`` is what the last action led to."""
         return score
@@ -193,7 +204,7 @@ class ConversationEnv(gymnasium.Env[list[Message], str], Generic[TaskT, StateT])
         """
         super().reset(seed=seed)
         index = (options or {}).get("index")
-        task = self._sample_of_split() if index is None else self.load_task(int(index))
+        task = self.draw_task() if index is None else self.load_task(int(index))
         state, messages, tools = self.open(task)
         self._progress = _Progress(task, state, tools, messages)
         return self._observation(), {"tools": _copy_json(tools), "metrics": self._all_metrics()}
@@ -257,16 +268,6 @@ class ConversationEnv(gymnasium.Env[list[Message], str], Generic[TaskT, StateT])
         if self._progress is None:
             raise ResetNeeded("there is no episode yet: call reset() first")
         return self._progress
-
-    def _sample_of_split(self, attempts: int = 1000) -> TaskT:
-        for _ in range(attempts):
-            task = self.sample_task(self.np_random)
-            if split_of(self.fingerprint(task)) == self.split:
-                return task
-        raise ValueError(
-            f"{type(self).__name__} found no task of the {self.split!r} split in {attempts} draws: "
-            "these settings leave too few different tasks"
-        )
 
     def _observation(self) -> list[Message]:
         return [m.copy() for m in self._running.messages]

@@ -97,6 +97,10 @@ class WorkflowFunctionCallEnv(ConversationEnv[WorkflowTask, WorkflowState]):
             return generate_task(rng, self.difficulty)
         return self._records[int(rng.integers(len(self._records)))]
 
+    def draw_task(self, attempts: int = 1000) -> WorkflowTask:
+        """A task of the split; official records are a test set as a whole, of which no half is kept back."""
+        return super().draw_task(attempts) if self._records is None else self.sample_task(self.np_random)
+
     def load_task(self, index: int) -> WorkflowTask:
         """Record ``index`` of the file."""
         if self._records is None:
@@ -152,10 +156,6 @@ class WorkflowFunctionCallEnv(ConversationEnv[WorkflowTask, WorkflowState]):
         evaluation = evaluate_workflow(parse_graph(text), self.task.gold, self.encoder)
         self.state.scores = evaluation.metrics()
         return evaluation.score
-
-    def _sample_of_split(self, attempts: int = 1000) -> WorkflowTask:
-        # Official records are a test set as a whole: no half of them is kept back.
-        return super()._sample_of_split(attempts) if self._records is None else self.sample_task(self.np_random)
 
 
 def is_whole_answer(text: str) -> bool:

@@ -1,7 +1,7 @@
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from acenv.envs.workflow.graph import WorkflowGraph, close_graph, parse_graph, render_graph
@@ -16,6 +16,7 @@ def workflows(draw: st.DrawFn) -> WorkflowGraph:
     return close_graph(texts, set(draw(st.lists(st.sampled_from(pairs)) if pairs else st.just([]))))
 
 
+@settings(deadline=None)
 @given(workflows())
 def test_a_rendered_workflow_is_read_back(graph):
     assert parse_graph(render_graph(graph)) == graph

@@ -3,7 +3,7 @@ from itertools import islice, permutations
 import networkx as nx
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from acenv.envs.workflow.encoders import HashEncoder, load_encoder
@@ -23,6 +23,7 @@ def dags(draw: st.DrawFn, size: int = 5) -> WorkflowGraph:
     return close_graph(TEXTS[:count], set(draw(st.lists(st.sampled_from(pairs)) if pairs else st.just([]))))
 
 
+@settings(deadline=None)
 @given(dags(), st.randoms())
 def test_topological_orders_are_those_of_networkx_in_its_order(graph, random):
     edges = list(graph.edges)
@@ -93,6 +94,7 @@ def test_superfluous_edges_cost_corrected_precision():
     assert evaluation.graph_corrected.precision == 0.5
 
 
+@settings(deadline=None)
 @given(dags(), st.permutations(range(5)))
 def test_corrected_node_score_is_the_best_over_all_orders(gold, shuffle):
     order = [i for i in shuffle if i < len(gold.inner)]
@@ -110,6 +112,7 @@ def test_corrected_node_score_is_the_best_over_all_orders(gold, shuffle):
     assert evaluation.node_corrected.recall == pytest.approx(best / len(order))
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.sampled_from([0.1, 0.6, 0.7, 0.9]), min_size=3, max_size=3), min_size=1, max_size=3))
 def test_matching_has_the_largest_sum(rows):
     cosines = np.array(rows, dtype=np.float32)
