@@ -42,7 +42,7 @@ def tokenize(folder: Path, calibration: Sequence[Conversation | str], context: i
     """
     from transformers import AutoTokenizer
 
-    from acenv.policies.chat import Chat
+    from acenv.chat import Chat
 
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(folder)

@@ -1,0 +1,85 @@
+"""Policies: what acts in the environments. :func:`load_policy` makes one from a short text or a function."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from acenv.policies.scripted import FunctionPolicy, OraclePolicy, RandomPolicy
+from acenv.types import Policy
+
+__all__ = ["NANO", "FunctionPolicy", "OraclePolicy", "RandomPolicy", "load_policy"]
+
+SPECS = {
+    "nano": "the built-in model",
+    "oracle": "the environments' own experts",
+    "random": "random text",
+    "hf:PATH_OR_ID": "a checkpoint, run by transformers",
+    "gguf:FILE": "a GGUF file, run by transformers",
+}
+"""The specs that :func:`load_policy` knows, with what they mean."""
+
+_PLANNED = ("vllm", "openai")
+NANO = Path(__file__).parent / "nano"
+
+
+def load_policy(spec: str | Callable[..., str], **options: Any) -> Policy:
+    """Make a policy.
+
+    Args:
+        spec: ``"nano"``, ``"oracle"``, ``"random"``, ``"hf:PATH_OR_ID"``, ``"gguf:FILE"``, or a function
+            ``messages -> text`` or ``(messages, tools) -> text``.
+        options: Passed on: ``capacity`` for all policies; for models also what
+            :class:`acenv.policies.transformers.HFPolicy` takes, such as ``temperature`` and ``max_new_tokens``.
+
+    Raises:
+        ValueError: An unknown spec or option, or a checkpoint that cannot be loaded; the message says why.
+        ImportError: An extra has to be installed; the message says which.
+
+    >>> load_policy("oracle").name
+    'oracle'
+    """
+    if callable(spec):
+        return _build(FunctionPolicy, spec, **options)
+    kind, _, target = str(spec).partition(":")
+    if spec == "oracle":
+        return _build(OraclePolicy, **options)
+    if spec == "random":
+        return _build(RandomPolicy, **options)
+    if spec == "nano":
+        return _build(_hf_policy(), str(NANO), **{"name": "nano", **options})
+    if kind == "hf" and target:
+        return _build(_hf_policy(), target, **options)
+    if kind == "gguf" and target:
+        if importlib.util.find_spec("gguf") is None:
+            raise ImportError('reading GGUF files needs the gguf package: pip install "acenv[hf]" gguf')
+        return _build(_hf_policy(), target, **options)
+    if kind in _PLANNED:
+        raise ValueError(f"{kind}: policies are not built yet; use hf:PATH_OR_ID for the same checkpoint")
+    known = "\n".join(f"  {name:14} {meaning}" for name, meaning in SPECS.items())
+    raise ValueError(f"unknown policy {spec!r}. Known are\n{known}\n  or a function messages -> text")
+
+
+def _hf_policy() -> Callable[..., Policy]:
+    missing = [name for name in ("torch", "transformers") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ImportError(f'running a model needs {" and ".join(missing)}: pip install "acenv[hf]"')
+    from acenv.policies.transformers import HFPolicy
+
+    return HFPolicy
+
+
+def _build(make: Callable[..., Policy], *arguments: Any, **options: Any) -> Policy:
+    known = [p.name for p in inspect.signature(make).parameters.values() if p.kind == p.KEYWORD_ONLY]
+    if unknown := [name for name in options if name not in known]:
+        raise ValueError(
+            f"unknown option {', '.join(map(repr, unknown))} for {getattr(make, '__name__', make)}; "
+            f"it takes {', '.join(known)}"
+        )
+    capacity = options.get("capacity", 1)
+    if not isinstance(capacity, int) or capacity < 1:
+        raise ValueError(f"capacity must be a whole number of conversations, 1 or more, not {capacity!r}")
+    return make(*arguments, **options)
