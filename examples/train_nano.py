@@ -52,7 +52,7 @@ MIX: list[tuple[float, float, str, dict[str, Any]]] = [
     (0.22, 0.20, "acenv/PDDL-v0", {}),
     (0.00, 0.14, "acenv/Needle-v0", {"length": 0, "needles": 6, "distractors": 3}),
 ]
-SWITCH = 0.42
+SWITCH = 0.49
 
 CHAT_TEMPLATE = """\
 {%- if tools -%}<|tools|>
@@ -483,7 +483,7 @@ def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, out: Path)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("build/nano"))
-    parser.add_argument("--tokens", type=float, default=11.6e6)
+    parser.add_argument("--tokens", type=float, default=10.2e6)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--muon-rate", type=float, default=1.2e-3)
     parser.add_argument("--adam-rate", type=float, default=1.5e-3)

@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from acenv.compression import dense_folder
 from acenv.policies import load_policy
 from acenv.types import Request
 
@@ -194,3 +195,10 @@ def test_a_gguf_file_acts(tmp_path, tiny_model, tiny_tokenizer):
     assert all(torch.allclose(loaded[name], weight) for name, weight in state.items())
     assert policy.act(ASKED)[0].usage.prompt_tokens > 5
     assert policy.describe()["checkpoint"]
+
+    unpacked = dense_folder(file, tmp_path / "dense")
+    dense = load(unpacked)
+    for name, value in tiny_model.state_dict().items():
+        assert torch.allclose(dense.model.state_dict()[name], value, atol=0.02), name
+    (tmp_path / "dense" / "mark").write_text("used again", encoding="utf-8")
+    assert (dense_folder(tmp_path, unpacked) / "mark").exists()
