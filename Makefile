@@ -16,7 +16,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 	touch $(INSTALLED)
 
 bench: $(INSTALLED)
-	$(BIN)/acenv bench --model nano --difficulty easy --episodes 100 --out runs/bench
+	$(BIN)/acenv bench --model nano --difficulty easy --episodes 100 --jobs 2 --out runs/bench \
+		--policy-option max_new_tokens=64 --policy-option capacity=100
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest

@@ -1,18 +1,18 @@
 """The main job: what does compression cost? One model, several methods, one folder, one page.
 
 A bench folder holds ``bench.json`` (what was asked for), a run folder ``runs/<name>`` for the dense model, its noise
-floor and each method, the checkpoints, ``comparison.json``, ``internals.json`` and ``report.html``. Everything that is
-finished is used again when the same bench is started once more.
+floor and each method, ``checkpoints/<method>``, ``internals/<method>.json``, ``comparison.json`` and ``report.html``.
+Everything that is finished is used again when the same bench is started once more.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from acenv.analysis.comparison import Comparison, compare, compare_all
 from acenv.analysis.replay import NotFiniteError, Replay, replay
@@ -23,7 +23,8 @@ from acenv.evaluation import evaluate, versions
 from acenv.policies import load_policy
 from acenv.registry import resolve_env_ids
 from acenv.runs import Results, RunError
-from acenv.types import Conversation, Policy
+from acenv.types import Policy
+from acenv.workers import Silent, Watcher, Workers
 
 DEFAULT_METHODS = (
     "gptq:bits=4,group_size=32",
@@ -36,24 +37,8 @@ DEFAULT_METHODS = (
 DENSE, NOISE = "dense", "dense-again"
 
 
-class Watcher(Protocol):
-    """Is told how the bench goes on."""
-
-    def stage(self, title: str, total: int = 1) -> None:
-        """A stage of ``total`` steps begins."""
-        ...
-
-    def advance(self) -> None:
-        """One step of the stage is done."""
-        ...
-
-
-class _Silent:
-    def stage(self, title: str, total: int = 1) -> None:
-        pass
-
-    def advance(self) -> None:
-        pass
+NOISE_EPISODES = 50
+"""Episodes an environment of the second run of the dense model, at most: enough to see whether it differs at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +64,15 @@ class BenchSettings:
     replayed: int = 8
 
 
-def bench(settings: BenchSettings, out: str | Path, watcher: Watcher | None = None) -> ReportData:
+def bench(settings: BenchSettings, out: str | Path, watcher: Watcher | None = None, *, jobs: int = 1) -> ReportData:
     """Compress a model in several ways, let all versions act on the same tasks, and compare them.
 
     Args:
         settings: Model, methods, environments.
         out: Bench folder; an unfinished bench in it is taken up where it was.
         watcher: Is told about the progress.
+        jobs: Processes that work side by side, each with its share of the processor's cores. More than one pays for
+            models so small that one of them cannot keep all cores busy.
 
     Returns:
         All that the report shows; the page is ``out/report.html``.
@@ -95,65 +82,123 @@ def bench(settings: BenchSettings, out: str | Path, watcher: Watcher | None = No
         RunError: The folder holds a bench of other settings.
         ImportError: An engine or an extra is missing; the message names the command.
     """
-    watcher = watcher or _Silent()
+    watcher = watcher or Silent()
     folder = Path(out)
     plans = {parse(method).slug: parse(method) for method in settings.methods}
     if len(plans) < len(settings.methods):
         raise ValueError(f"two of the methods are the same: {', '.join(settings.methods)}")
     for plan in plans.values():
         plan.engine.check_installed()
-    if settings.episodes < 1:
-        raise ValueError(f"episodes must be at least 1, not {settings.episodes}")
-    env_ids = resolve_env_ids(list(settings.envs))
+    if settings.episodes < 1 or jobs < 1:
+        raise ValueError(f"episodes and jobs must be at least 1, not {settings.episodes} and {jobs}")
     _claim(folder, settings)
-    checkpoints = folder / "checkpoints"
-    source = dense_folder(settings.model, checkpoints / DENSE)
-    needs_texts = any(plan.engine.needs_calibration for plan in plans.values())
-    texts = default_calibration(str(settings.env_kwargs.get("difficulty", "medium"))) if needs_texts else []
-
-    def run(policy: Policy, name: str) -> Results:
-        watcher.stage(
-            f"{name}: {len(env_ids)} environments x {settings.episodes} episodes", settings.episodes * len(env_ids)
-        )
-        return evaluate(
-            env_ids,
-            policy,
-            range(settings.episodes),
-            out=folder / "runs" / name,
-            env_kwargs=settings.env_kwargs,
-            progress=lambda episode: watcher.advance(),
-        )
-
-    dense = load_policy(f"hf:{source}", **{**settings.policy, "name": DENSE})
-    reference = run(dense, DENSE)
-    # Another batch size changes the order of the additions and nothing else: what differs then is noise.
-    other_size = max(1, dense.capacity // 2 - 1)
-    again = run(load_policy(f"hf:{source}", **{**settings.policy, "name": NOISE, "capacity": other_size}), NOISE)
-    results: dict[str, Results] = {}
-    replays: dict[str, Replay] = {}
-    for slug, plan in plans.items():
-        watcher.stage(f"{slug}: compressing")
-        checkpoint = _compressed(source, str(plan), checkpoints / slug, texts)
-        watcher.advance()
-        policy = load_policy(f"hf:{checkpoint}", **{**settings.policy, "name": slug})
-        results[slug] = run(policy, slug)
-        watcher.stage(f"{slug}: both models on the same transcripts")
-        # A model that has collapsed to infinities still has returns; it has no internals to show.
-        with suppress(NotFiniteError):
-            replays[slug] = replay(reference, dense, policy, limit=settings.replayed * len(env_ids))  # type: ignore[arg-type]
-        watcher.advance()
-    _write_json(folder / "internals.json", {name: r.to_dict() for name, r in replays.items()})
-    watcher.stage("writing the report")
-    comparisons = compare_all(reference, results)
-    noise = compare(reference, again)
-    _write_json(
-        folder / "comparison.json",
-        {"noise": noise.to_dict(), "methods": {n: c.to_dict() for n, c in comparisons.items()}},
-    )
+    with Workers(jobs, watcher) as workers:
+        # Unpacks a GGUF file, so that it must come before the steps that share its result.
+        source = workers.submit(find_source, settings, folder).result()
+        dense = workers.submit(act_dense, settings, folder, source)
+        compressed = {slug: workers.submit(compress_version, settings, folder, source, slug) for slug in plans}
+        noise_run = workers.submit(act_again, settings, folder, source)
+        dense.result()
+        versions_done = []
+        for slug, checkpoint in compressed.items():
+            checkpoint.result()
+            versions_done.append(workers.submit(act_version, settings, folder, source, slug))
+        for future in (noise_run, *versions_done):
+            future.result()
+    done = watcher.stage("writing the report")
+    reference = Results.load(folder / "runs" / DENSE)
+    comparisons = compare_all(reference, {slug: Results.load(folder / "runs" / slug) for slug in plans})
+    noise = compare(reference, Results.load(folder / "runs" / NOISE))
+    methods = {name: comparison.to_dict() for name, comparison in comparisons.items()}
+    _write_json(folder / "comparison.json", {"noise": noise.to_dict(), "methods": methods})
     data = load_bench(folder)
     write_report(data, folder / "report.html")
-    watcher.advance()
+    done()
     return data
+
+
+def find_source(watcher: Watcher, settings: BenchSettings, folder: Path) -> Path:
+    """A step: find the dense checkpoint, or unpack it."""
+    done = watcher.stage(f"finding {settings.model}")
+    source = dense_folder(settings.model, folder / "checkpoints" / DENSE)
+    done()
+    return source
+
+
+def act_dense(watcher: Watcher, settings: BenchSettings, folder: Path, source: Path) -> None:
+    """A step: the episodes of the original."""
+    _act(watcher, settings, folder, _policy(source, DENSE, settings), settings.episodes)
+
+
+def act_again(watcher: Watcher, settings: BenchSettings, folder: Path, source: Path) -> None:
+    """A step: the episodes of the original at another batch size.
+
+    That changes the order of the additions and nothing else: what differs then is noise.
+    """
+    size = _policy(source, DENSE, settings).capacity
+    policy = load_policy(f"hf:{source}", **{**settings.policy, "name": NOISE, "capacity": max(1, size // 2 - 1)})
+    _act(watcher, settings, folder, policy, min(settings.episodes, NOISE_EPISODES))
+
+
+def compress_version(watcher: Watcher, settings: BenchSettings, folder: Path, source: Path, slug: str) -> None:
+    """A step: the checkpoint of a method, unless an earlier start of this bench made it."""
+    from acenv.compressors.checkpoint import fingerprint, read_source
+
+    plan = next(parse(method) for method in settings.methods if parse(method).slug == slug)
+    out = folder / "checkpoints" / slug
+    if (out / MANIFEST).exists():
+        manifest = _read_json(out / MANIFEST, "is no checkpoint")
+        if manifest["method"] != str(plan) or manifest["source"]["sha256"] != fingerprint(read_source(source)):
+            raise RunError(f"{out} holds a checkpoint of another model or method; delete it or choose another --out")
+        return
+    done = watcher.stage(f"{slug}: compressing")
+    difficulty = str(settings.env_kwargs.get("difficulty", "medium"))
+    compress(source, str(plan), out, default_calibration(difficulty) if plan.engine.needs_calibration else ())
+    done()
+
+
+def act_version(watcher: Watcher, settings: BenchSettings, folder: Path, source: Path, slug: str) -> None:
+    """A step: the episodes of a compressed version, then both models on the original's transcripts."""
+    policy = _policy(folder / "checkpoints" / slug, slug, settings)
+    _act(watcher, settings, folder, policy, settings.episodes)
+    path = folder / "internals" / f"{slug}.json"
+    if path.exists():
+        return
+    done = watcher.stage(f"{slug}: both models on the same transcripts")
+    reference = Results.load(folder / "runs" / DENSE)
+    limit = settings.replayed * len(resolve_env_ids(list(settings.envs)))
+    # A model that has collapsed to infinities still has returns; it has no internals to show.
+    with suppress(NotFiniteError):
+        dense: Any = _policy(source, DENSE, settings)
+        path.parent.mkdir(exist_ok=True)
+        _write_json(path, replay(reference, dense, policy, limit=limit).to_dict())  # type: ignore[arg-type]
+    done()
+
+
+def _act(watcher: Watcher, settings: BenchSettings, folder: Path, policy: Policy, episodes: int) -> None:
+    env_ids = resolve_env_ids(list(settings.envs))
+    done = watcher.stage(f"{policy.name}: {len(env_ids)} environments x {episodes} episodes", episodes * len(env_ids))
+    evaluate(
+        env_ids,
+        policy,
+        range(episodes),
+        out=folder / "runs" / policy.name,
+        env_kwargs=settings.env_kwargs,
+        progress=lambda episode: done(),
+    )
+
+
+_loaded: dict[str, Policy] = {}
+
+
+def _policy(checkpoint: Path, name: str, settings: BenchSettings) -> Policy:
+    """The policy of a checkpoint; the dense one and the last one stay loaded, and no other."""
+    key = f"{checkpoint.resolve()} {name} {dict(settings.policy)}"
+    if key not in _loaded:
+        for other in [k for k, policy in _loaded.items() if policy.name != DENSE or name == DENSE]:
+            del _loaded[other]
+        _loaded[key] = load_policy(f"hf:{checkpoint}", **{**settings.policy, "name": name})
+    return _loaded[key]
 
 
 def load_bench(folder: str | Path) -> ReportData:
@@ -165,18 +210,18 @@ def load_bench(folder: str | Path) -> ReportData:
     path = Path(folder)
     asked = _read_json(path / "bench.json", "is no bench folder")
     compared = _read_json(path / "comparison.json", "holds a bench that has not finished; start it again")
-    internals = _read_json(path / "internals.json", "holds a bench that has not finished; start it again")
     reference = Results.load(path / "runs" / DENSE)
     candidates = []
     for slug, comparison in compared["methods"].items():
         manifest = _read_json(path / "checkpoints" / slug / MANIFEST, f"has lost the checkpoint {slug}")
+        internals = path / "internals" / f"{slug}.json"
         candidates.append(
             Candidate(
                 name=slug,
                 method=manifest["method"],
                 results=Results.load(path / "runs" / slug),
                 comparison=Comparison.from_dict(comparison),
-                replay=Replay.from_dict(internals[slug]) if slug in internals else None,
+                replay=Replay.from_dict(_read_json(internals, "is damaged")) if internals.exists() else None,
                 manifest=manifest,
             )
         )
@@ -226,18 +271,6 @@ def _claim(folder: Path, settings: BenchSettings) -> None:
             + "\nChoose another folder with --out."
         )
     _write_json(path, asked)
-
-
-def _compressed(source: Path, method: str, out: Path, texts: Sequence[Conversation]) -> Path:
-    """The checkpoint of a method, made now or by an earlier start of this bench."""
-    from acenv.compressors.checkpoint import fingerprint, read_source
-
-    if (out / MANIFEST).exists():
-        manifest = _read_json(out / MANIFEST, "is no checkpoint")
-        if manifest["method"] == method and manifest["source"]["sha256"] == fingerprint(read_source(source)):
-            return out
-        raise RunError(f"{out} holds another model's checkpoint or another method's; delete it or choose another --out")
-    return compress(source, method, out, texts)
 
 
 def _read_json(path: Path, problem: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, TextIO
@@ -23,6 +24,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 import acenv
+from acenv.compressors.options import CompressionError
+from acenv.evaluation import PolicyError
 from acenv.registry import resolve_env_ids
 from acenv.runs import Results, RunError
 
@@ -53,9 +56,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
     try:
         app(args=_spread(sys.argv[1:] if arguments is None else arguments))
-    except (RunError, ValueError, ImportError, KeyError, OSError) as error:
+    except (RunError, PolicyError, CompressionError, ValueError, ImportError, KeyError, OSError) as error:
         errors.print("[bold red]error:[/] ", end="")
         errors.print(str(error.args[0]) if isinstance(error, KeyError) else str(error), markup=False, highlight=False)
+        sys.exit(EXIT_FAILED)
+    except BrokenExecutor:
+        errors.print(
+            "error: a worker process died, perhaps for want of memory; the same command goes on (fewer --jobs?)"
+        )
         sys.exit(EXIT_FAILED)
     except KeyboardInterrupt:
         errors.print("interrupted; the finished episodes are safe, and the same command goes on")
@@ -160,7 +168,7 @@ def evaluate_command(
     env_ids = resolve_env_ids(env_names or ["quick"])
     actor = acenv.load_policy(policy, **_options(policy_option, "--policy-option"))
     with _progress(as_json) as watcher:
-        watcher.stage(f"{actor.name}: {len(env_ids)} environments", episodes * len(env_ids))
+        done = watcher.stage(f"{actor.name}: {len(env_ids)} environments", episodes * len(env_ids))
         results = acenv.evaluate(
             env_ids,
             actor,
@@ -169,7 +177,7 @@ def evaluate_command(
             workers=workers,
             out=out,
             env_kwargs={"difficulty": difficulty, **_options(env_option, "--env-option")},
-            progress=lambda episode: watcher.advance(),
+            progress=lambda episode: done(),
         )
     if as_json:
         _print_json({"policy": actor.name, "mean_returns": results.mean_returns(), "errors": len(results.errors)})
@@ -198,9 +206,9 @@ def compress(
 
     texts = _paragraphs(calibration) if calibration is not None else None
     with _progress(as_json) as watcher:
-        watcher.stage(f"{method} of {model}")
+        done = watcher.stage(f"{method} of {model}")
         folder = acenv.compress(model, method, out, texts)
-        watcher.advance()
+        done()
     manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     if as_json:
         _print_json({"folder": str(folder), **manifest})
@@ -229,6 +237,7 @@ def bench(
     out: Annotated[Path, typer.Option(help="Bench folder; an unfinished bench in it is finished.")] = Path(
         "runs/bench"
     ),
+    jobs: Annotated[int, typer.Option(min=1, help="Processes side by side; more than 1 pays for small models.")] = 1,
     env_option: EnvOptions = None,
     policy_option: PolicyOptions = None,
     as_json: Json = False,
@@ -249,7 +258,7 @@ def bench(
         policy=_options(policy_option, "--policy-option"),
     )
     with _progress(as_json) as watcher:
-        data = run_bench(settings, out, watcher)
+        data = run_bench(settings, out, watcher, jobs=jobs)
     runs = [data.reference, *(c.results for c in data.candidates)]
     if as_json:
         _print_json(
@@ -322,13 +331,11 @@ class _Bars:
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
-        self._task: Any = None
 
-    def stage(self, title: str, total: int = 1) -> None:
-        self._task = self._progress.add_task(title, total=total)
-
-    def advance(self) -> None:
-        self._progress.advance(self._task)
+    def stage(self, title: str, total: int = 1) -> Callable[[], None]:
+        """A new bar; gives what moves it on by one."""
+        task = self._progress.add_task(title, total=total)
+        return lambda: self._progress.advance(task)
 
 
 @contextmanager

@@ -9,8 +9,8 @@ from acenv.registry import suites
 from acenv.transcripts import expert_conversations
 from acenv.types import Conversation
 
-CALIBRATION_SEEDS = range(32)
-"""Train seeds of the default calibration: with the four environments of ``"quick"``, 128 conversations."""
+CALIBRATION_SEEDS = range(16)
+"""Train seeds of the default calibration: with the four environments of ``"quick"``, 64 conversations."""
 
 
 def compress(
@@ -61,7 +61,6 @@ def dense_folder(model: str | Path, unpacked: Path) -> Path:
         ValueError: There is no such checkpoint, or it cannot be used.
     """
     from acenv.policies import NANO
-    from acenv.policies.checkpoints import find_checkpoint
 
     source = str(model).removeprefix("hf:").removeprefix("gguf:")
     if source == "nano":
@@ -73,6 +72,8 @@ def dense_folder(model: str | Path, unpacked: Path) -> Path:
         if not (unpacked / "config.json").exists():
             _unpack_gguf(path, unpacked)
         return unpacked
+    from acenv.policies.checkpoints import find_checkpoint
+
     return find_checkpoint(source).folder
 
 

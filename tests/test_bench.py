@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,22 +24,23 @@ SETTINGS = BenchSettings(
 class Stages:
     def __init__(self) -> None:
         self.titles: list[str] = []
-        self.steps = 0
+        self.left = 0
 
-    def stage(self, title: str, total: int = 1) -> None:
+    def stage(self, title: str, total: int = 1) -> Callable[[], None]:
         self.titles.append(title)
-        self.steps -= total
+        self.left += total
+        return self.advance
 
     def advance(self) -> None:
-        self.steps += 1
+        self.left -= 1
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path: Path = tmp_path_factory.mktemp("bench") / "bench"
     watcher = Stages()
-    data = bench(SETTINGS, path, watcher)
-    assert watcher.steps == 0
+    data = bench(SETTINGS, path, watcher, jobs=2)
+    assert watcher.left == 0
     assert [c.name for c in data.candidates] == ["magnitude-70", "magnitude-2x4"]
     return path
 
@@ -49,8 +51,8 @@ def test_it_leaves_runs_checkpoints_comparisons_and_a_page(folder: Path) -> None
     compared = json.loads((folder / "comparison.json").read_text())
     assert set(compared["methods"]) == {"magnitude-70", "magnitude-2x4"}
     assert compared["noise"]["overall"]["episodes"] == 6
-    internals = json.loads((folder / "internals.json").read_text())
-    assert len(internals["magnitude-70"]["episodes"]) == 4
+    internals = json.loads((folder / "internals" / "magnitude-70.json").read_text())
+    assert len(internals["episodes"]) == 4
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert "magnitude-70" in page and "http-equiv" not in page
 

@@ -12,7 +12,7 @@ from acenv.policies import NANO
 
 def test_the_default_calibration_is_what_experts_say_on_train_tasks() -> None:
     conversations = default_calibration()
-    assert len(conversations) == 128
+    assert len(conversations) == 64
     assert all(c.messages[0]["role"] in ("system", "user") for c in conversations)
     assert any(c.tools for c in conversations)
     assert conversations == default_calibration()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,10 @@ SPECS = {
 """The specs that :func:`load_policy` knows, with what they mean."""
 
 _PLANNED = ("vllm", "openai")
+
+# Libraries that transformers looks for report what they lack, to people who never asked for them.
+for _name in ("torchao", "torch.utils._pytree"):
+    logging.getLogger(_name).setLevel(logging.ERROR)
 NANO = Path(__file__).parent / "nano"
 
 
