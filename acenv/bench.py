@@ -37,7 +37,7 @@ DEFAULT_METHODS = (
 DENSE, NOISE = "dense", "dense-again"
 
 
-NOISE_EPISODES = 50
+NOISE_EPISODES = 25
 """Episodes an environment of the second run of the dense model, at most: enough to see whether it differs at all."""
 
 

@@ -18,6 +18,7 @@ from typing import Annotated, Any, TextIO
 
 import gymnasium
 import typer
+from rich import box
 from rich.console import Console
 from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -455,23 +456,25 @@ def _print_results(results: Results) -> None:
 
 
 def _print_comparisons(comparisons: dict[str, Any]) -> None:
-    table = Table("method", "environment", "episodes", "reference", "candidate", "difference", "retention", "p (Holm)")
     for name, comparison in comparisons.items():
+        table = Table(
+            title=f"{name} against {comparison.reference}", title_justify="left", box=box.SIMPLE, pad_edge=False
+        )
+        for column in ("environment", "n", "returns", "difference [95%]", "kept", "p"):
+            table.add_column(column, no_wrap=True, justify="left" if column == "environment" else "right")
         for part in (*comparison.environments, comparison.overall):
             d = part.difference
             table.add_row(
-                name,
-                part.env_id.removeprefix("acenv/"),
+                part.env_id.removeprefix("acenv/").rsplit("-v", 1)[0],
                 str(part.episodes),
-                f"{part.reference.estimate:.3f}",
-                f"{part.candidate.estimate:.3f}",
+                f"{part.reference.estimate:.3f} > {part.candidate.estimate:.3f}",
                 f"{d.estimate:+.3f} [{d.low:+.3f}, {d.high:+.3f}]",
                 "-" if part.retention is None else f"{part.retention.estimate:.1%}",
-                f"{part.p_adjusted:.3g}",
-                end_section=part is comparison.overall,
+                "<.001" if part.p_adjusted < 0.001 else f"{part.p_adjusted:.3f}".removeprefix("0"),
                 style="bold" if part is comparison.overall else None,
             )
-    console.print(table)
+        console.print(table)
+    console.print("p: exact McNemar on solved tasks, Holm-adjusted; intervals: paired bootstrap", style="dim")
 
 
 def _exit_on_errors(*runs: Results) -> None:

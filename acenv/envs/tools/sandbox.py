@@ -28,7 +28,7 @@ CAUTION = (
 
 STATE_WEIGHT, CALLS_WEIGHT, ANSWER_WEIGHT = 0.5, 0.3, 0.2
 
-MAX_STEPS: dict[str, int] = {"easy": 8, "medium": 16, "hard": 24}
+MAX_STEPS: dict[str, int] = {"easy": 6, "medium": 16, "hard": 24}
 """Room for about twice the calls of the longest solution, and some."""
 
 
@@ -122,7 +122,7 @@ class ToolSandboxEnv(ConversationEnv[Task, Episode]):
             difficulty: ``"easy"``: one or two calls, three or four tools. ``"medium"``: three to five calls that depend
                 on each other, eight to twelve tools. ``"hard"``: two jobs, up to nine calls, fifteen to twenty tools.
             split: Which tasks to draw, ``"train"`` or ``"test"``.
-            max_steps: Messages after which an episode is truncated; by default 8, 16 or 24, by difficulty.
+            max_steps: Messages after which an episode is truncated; by default 6, 16 or 24, by difficulty.
             render_mode: ``"ansi"`` makes ``render`` return the conversation as text.
 
         Raises:

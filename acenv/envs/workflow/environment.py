@@ -27,6 +27,9 @@ _HELP = (
 )
 _LARGEST = 100
 
+MAX_STEPS: dict[str, int] = {"easy": 6, "medium": 12, "hard": 16}
+"""Messages in which a workflow can be built node by node, with some to spare."""
+
 
 @dataclass(slots=True)
 class WorkflowState:
@@ -76,7 +79,7 @@ class WorkflowFunctionCallEnv(ConversationEnv[WorkflowTask, WorkflowState]):
                 ``reset(options={"index": i})`` picks one.
             encoder: Compares node texts: ``"hash"``, ``"minilm"``, the id or folder of a sentence-transformers model,
                 or an :class:`~acenv.envs.workflow.encoders.Encoder` of your own.
-            max_steps: Default 12; with official records 1, as in the official evaluation.
+            max_steps: Default 6, 12 or 16, by difficulty; with official records 1, as in the official evaluation.
             render_mode: None or ``"ansi"``.
 
         Raises:
@@ -86,7 +89,7 @@ class WorkflowFunctionCallEnv(ConversationEnv[WorkflowTask, WorkflowState]):
         """
         self._records = None if source == "generated" else load_records(Path(source))
         if max_steps is None:
-            max_steps = 12 if self._records is None else 1
+            max_steps = MAX_STEPS.get(difficulty, 1) if self._records is None else 1
         super().__init__(difficulty=difficulty, split=split, max_steps=max_steps, render_mode=render_mode)
         self.source = str(source)
         self.encoder = load_encoder(encoder) if isinstance(encoder, str) else encoder

@@ -76,8 +76,8 @@ class PDDLEnv(ConversationEnv[Problem, PDDLState]):
             difficulty: ``"easy"``: 3 blocks, or 1 to 2 balls in 2 rooms; ``"medium"``: 5 to 6 blocks, or 3 to 4 balls;
                 ``"hard"``: 7 to 9 blocks, or 6 to 7 balls in 5 rooms with few doors.
             split: Which problems to draw; ``"train"`` and ``"test"`` have none in common.
-            max_steps: Actions after which an episode is cut. None: twice the length of the expert's plan, and 4; the
-                attribute ``max_steps`` then holds the limit of the present episode.
+            max_steps: Actions after which an episode is cut. None: twice the length of the expert's plan, and 4 (at
+                ``"easy"`` its length, and 4); the attribute ``max_steps`` then holds the limit of the present episode.
             render_mode: ``"ansi"`` or None.
 
         Raises:
@@ -105,7 +105,8 @@ class PDDLEnv(ConversationEnv[Problem, PDDLState]):
         """Rules, goal and start in one message."""
         puzzle = PUZZLES[task.domain]
         plan = puzzle.solve(task, task.init)
-        self.max_steps = self._fixed_steps or 2 * len(plan) + 4
+        detours = 4 if self.difficulty == "easy" else len(plan) + 4
+        self.max_steps = self._fixed_steps or len(plan) + detours
         self._world = World(puzzle.domain, task.objects)
         goal = " ".join(puzzle.domain.predicates[f[0]].say(f[1:]) + "." for f in task.goal)
         start = self._world.describe(task.init)

@@ -53,7 +53,8 @@ def test_the_expert_returns_exactly_one_and_starts_at_zero(difficulty: Any, doma
         assert info["metrics"]["progress"] == 0.0
         assert not any(fact in env.task.init for fact in env.task.goal)
         assert finish(env) == 1.0
-        assert env.steps <= (env.max_steps - 4) // 2
+        detours = 4 if env.difficulty == "easy" else env.steps + 4
+        assert env.steps + detours <= env.max_steps
 
 
 @pytest.mark.parametrize(("difficulty", "domain"), sorted({(d, n) for d, n, _ in SETTINGS}))
