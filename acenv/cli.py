@@ -467,10 +467,10 @@ def _print_comparisons(comparisons: dict[str, Any]) -> None:
             table.add_row(
                 part.env_id.removeprefix("acenv/").rsplit("-v", 1)[0],
                 str(part.episodes),
-                f"{part.reference.estimate:.3f} > {part.candidate.estimate:.3f}",
-                f"{d.estimate:+.3f} [{d.low:+.3f}, {d.high:+.3f}]",
-                "-" if part.retention is None else f"{part.retention.estimate:.1%}",
-                "<.001" if part.p_adjusted < 0.001 else f"{part.p_adjusted:.3f}".removeprefix("0"),
+                f"{part.reference.estimate:.2f} > {part.candidate.estimate:.2f}",
+                f"{d.estimate:+.3f} [{d.low:+.2f}, {d.high:+.2f}]",
+                "-" if part.retention is None else f"{part.retention.estimate:.0%}",
+                "<.001" if part.p_adjusted < 0.001 else f"{part.p_adjusted:.3f}",
                 style="bold" if part is comparison.overall else None,
             )
         console.print(table)

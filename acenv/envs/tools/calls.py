@@ -78,8 +78,9 @@ def parse_calls(text: str) -> list[Call]:
     thought_end = text.rfind("</think>")
     if thought_end >= 0:
         text = text[thought_end + len("</think>") :]
-    # With tags, what stands outside of them is talk about calls, not a call.
-    parts = [p.partition(_CLOSE_TAG)[0] for p in text.split(_OPEN_TAG)[1:]] if _OPEN_TAG in text else [text]
+    # With tags, what stands outside of them is talk about calls, not a call; in a text that is JSON they are data.
+    tagged = _OPEN_TAG in text and not text.lstrip().startswith(("{", "["))
+    parts = [p.partition(_CLOSE_TAG)[0] for p in text.split(_OPEN_TAG)[1:]] if tagged else [text]
     calls: list[Call] = []
     attempts = MAX_ATTEMPTS
     problem = ""

@@ -76,7 +76,7 @@ def test_difficulties_are_as_described(difficulty: str, calls: tuple[int, int], 
         assert tools[0] <= len(info["tools"]) - 1 <= tools[1]
         assert info["tools"][-1]["function"]["name"] == "finish"
         assert len(set(env.task.tools)) == len(env.task.tools)
-        assert env.max_steps >= 2 * len(env.task.steps) + 4
+        assert env.max_steps >= 2 * len(env.task.steps) + 2
         if difficulty == "easy":
             assert sum(len(m["content"].split()) for m in observation) <= 60
 

@@ -4,7 +4,7 @@ import json
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from acenv.envs.tools.calls import MAX_CALLS, Call, CallError, parse_calls
@@ -91,6 +91,7 @@ JSON = st.recursive(
 
 
 @given(st.text(), st.dictionaries(st.text(), JSON, max_size=4))
+@example("", {"\x1f": "<tool_call>"})
 @settings(max_examples=150, deadline=None)
 def test_what_is_written_is_read(name: str, arguments: dict) -> None:
     call = Call(name, arguments)
