@@ -467,7 +467,7 @@ def _print_comparisons(comparisons: dict[str, Any]) -> None:
             table.add_row(
                 part.env_id.removeprefix("acenv/").rsplit("-v", 1)[0],
                 str(part.episodes),
-                f"{part.reference.estimate:.2f} > {part.candidate.estimate:.2f}",
+                f"{part.reference.estimate:.2f}>{part.candidate.estimate:.2f}",
                 f"{d.estimate:+.3f} [{d.low:+.2f}, {d.high:+.2f}]",
                 "-" if part.retention is None else f"{part.retention.estimate:.0%}",
                 "<.001" if part.p_adjusted < 0.001 else f"{part.p_adjusted:.3f}",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
+from contextlib import nullcontext, redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -127,6 +129,8 @@ def load_model(
     bars = logging.is_progress_bar_enabled()
     # Whoever calls this has a progress bar of their own.
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    # compressed-tensors draws bars and warns of what was asked for here.
+    chatter: Any = redirect_stderr(io.StringIO()) if method == "compressed-tensors" else nullcontext()
     try:
         if unpack:
             model = _load_unpacked(checkpoint, options)
@@ -144,9 +148,10 @@ def load_model(
                 from transformers import CompressedTensorsConfig
 
                 options["quantization_config"] = CompressedTensorsConfig(dequantize=True)
-            model = AutoModelForCausalLM.from_pretrained(
-                checkpoint.folder, use_safetensors=not allow_pickle or None, **options
-            )
+            with chatter:
+                model = AutoModelForCausalLM.from_pretrained(
+                    checkpoint.folder, use_safetensors=not allow_pickle or None, **options
+                )
             if "quantization_config" in options:
                 _unwrap_dense(model)
     except ImportError as error:
