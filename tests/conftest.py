@@ -9,9 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 # Nothing in the tests may reach for a network, and a model hub that is not there must not cost a minute of retries.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+# The same examples in every run; set another profile to look for new ones.
+settings.register_profile("steady", derandomize=True, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -75,12 +75,11 @@ def parse_calls(text: str) -> list[Call]:
             value, end = _DECODER.raw_decode(text)
             if end == len(text) and _is_call(value):
                 return [_call_of(value)]
-    thought_end = text.rfind("</think>")
-    if thought_end >= 0:
-        text = text[thought_end + len("</think>") :]
-    # With tags, what stands outside of them is talk about calls, not a call; in a text that is JSON they are data.
-    tagged = _OPEN_TAG in text and not text.lstrip().startswith(("{", "["))
-    parts = [p.partition(_CLOSE_TAG)[0] for p in text.split(_OPEN_TAG)[1:]] if tagged else [text]
+    parts = [text]
+    if not text.lstrip().startswith(("{", "[")):  # In a text that is JSON, tags are data.
+        talk = text.rpartition("</think>")[2]
+        # With tags, what stands outside of them is talk about calls, not a call.
+        parts = [p.partition(_CLOSE_TAG)[0] for p in talk.split(_OPEN_TAG)[1:]] if _OPEN_TAG in talk else [talk]
     calls: list[Call] = []
     attempts = MAX_ATTEMPTS
     problem = ""

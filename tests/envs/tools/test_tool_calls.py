@@ -92,6 +92,7 @@ JSON = st.recursive(
 
 @given(st.text(), st.dictionaries(st.text(), JSON, max_size=4))
 @example("", {"\x1f": "<tool_call>"})
+@example("", {"\x1f": "</think>"})
 @settings(max_examples=150, deadline=None)
 def test_what_is_written_is_read(name: str, arguments: dict) -> None:
     call = Call(name, arguments)
