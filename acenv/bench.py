@@ -23,7 +23,7 @@ from acenv.evaluation import evaluate, versions
 from acenv.policies import load_policy
 from acenv.registry import resolve_env_ids
 from acenv.runs import Results, RunError
-from acenv.types import Policy
+from acenv.types import Episode, Policy
 from acenv.workers import Silent, Watcher, Workers
 
 DEFAULT_METHODS = (
@@ -177,15 +177,18 @@ def act_version(watcher: Watcher, settings: BenchSettings, folder: Path, source:
 
 def _act(watcher: Watcher, settings: BenchSettings, folder: Path, policy: Policy, episodes: int) -> None:
     env_ids = resolve_env_ids(list(settings.envs))
-    done = watcher.stage(f"{policy.name}: {len(env_ids)} environments x {episodes} episodes", episodes * len(env_ids))
-    evaluate(
-        env_ids,
-        policy,
-        range(episodes),
-        out=folder / "runs" / policy.name,
-        env_kwargs=settings.env_kwargs,
-        progress=lambda episode: done(),
-    )
+    total = episodes * len(env_ids)
+    done = watcher.stage(f"{policy.name}: {len(env_ids)} environments x {episodes} episodes", total)
+    fresh: list[Episode] = []
+
+    def count(episode: Episode) -> None:
+        fresh.append(episode)
+        done()
+
+    out = folder / "runs" / policy.name
+    evaluate(env_ids, policy, range(episodes), out=out, env_kwargs=settings.env_kwargs, progress=count)
+    for _ in range(total - len(fresh)):  # finished by an earlier start
+        done()
 
 
 _loaded: dict[str, Policy] = {}
