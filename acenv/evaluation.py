@@ -52,6 +52,7 @@ class _Slot:
     steps: list[Step] = field(default_factory=list)
     usage: Usage = Usage()
     metrics: Mapping[str, float] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
     terminated: bool = False
     truncated: bool = False
     error: str | None = None
@@ -83,7 +84,8 @@ def evaluate(
         workers: Threads that step environments; default 4.
         out: Run folder. Finished episodes are appended at once, and a run that was stopped goes on where it was.
             Default: nothing is written, the results live in memory.
-        env_kwargs: Keywords for every environment, such as ``{"difficulty": "easy"}``.
+        env_kwargs: Keywords for every environment, such as ``{"difficulty": "easy"}``. Under the id of an environment
+            stand keywords for this one alone: ``{"acenv/LongBench-v0": {"task": "hotpotqa"}}``.
         progress: Called with each finished episode.
 
     Returns:
@@ -107,10 +109,11 @@ def evaluate(
         raise ValueError(f"slots and workers must be at least 1, not {slot_count} and {worker_count}")
     keywords = dict(env_kwargs or {})
     for env_id in ids:  # A keyword that an environment does not take must not cost a run.
+        own = keywords_of(env_id, keywords)
         try:
-            gymnasium.make(env_id, **keywords).close()
+            gymnasium.make(env_id, **own).close()
         except TypeError as error:
-            raise ValueError(f"{env_id} cannot be made with {keywords}: {error}") from error
+            raise ValueError(f"{env_id} cannot be made with {own}: {error}") from error
     manifest = _manifest(actor, ids, wanted, keywords)
     keys = [(env_id, seed) for env_id in ids for seed in wanted]
     episodes: dict[Key, Episode] = {}
@@ -130,6 +133,19 @@ def evaluate(
         return Results.load(out)
     ordered = [episodes[key] for key in keys if key in episodes]
     return Results(manifest, ordered, transcripts)
+
+
+def keywords_of(env_id: str, env_kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """The keywords for one environment: those for all, and those under its id.
+
+    >>> keywords_of("acenv/A-v0", {"split": "train", "acenv/A-v0": {"task": "x"}, "acenv/B-v0": {"task": "y"}})
+    {'split': 'train', 'task': 'x'}
+    """
+    shared = {name: value for name, value in env_kwargs.items() if "/" not in name}
+    own = env_kwargs.get(env_id, {})
+    if not isinstance(own, Mapping):
+        raise ValueError(f"the keywords of {env_id} must be an object such as {{'task': ...}}, not {own!r}")
+    return {**shared, **own}
 
 
 def _run(
@@ -205,14 +221,15 @@ def _decide(policy: Policy, batch: Sequence[_Slot]) -> Sequence[Decision]:
 def _reset(slot: _Slot, key: Key, env_kwargs: Mapping[str, Any]) -> None:
     slot.env_id, slot.seed = key
     slot.began = time.perf_counter()
-    slot.steps, slot.usage, slot.metrics = [], Usage(), {}
+    slot.steps, slot.usage, slot.metrics, slot.labels = [], Usage(), {}, {}
     slot.messages, slot.tools = (), ()
     slot.terminated, slot.truncated, slot.error = False, False, None
     try:
         if slot.env_id not in slot.envs:
-            slot.envs[slot.env_id] = gymnasium.make(slot.env_id, **env_kwargs)
+            slot.envs[slot.env_id] = gymnasium.make(slot.env_id, **keywords_of(slot.env_id, env_kwargs))
         messages, info = slot.envs[slot.env_id].reset(seed=slot.seed)
         slot.messages, slot.tools, slot.metrics = messages, info.get("tools", ()), info.get("metrics", {})
+        slot.labels = info.get("labels", {})
     except Exception as error:
         slot.error = f"environment reset failed: {type(error).__name__}: {error}"
 
@@ -234,6 +251,8 @@ def _step(slot: _Slot, decision: Decision) -> None:
     slot.messages, slot.metrics = messages, info.get("metrics", {})
     slot.steps.append(Step(decision.action, float(reward), decision.finish))
     slot.terminated, slot.truncated = terminated, truncated
+    if reason := info.get("unscored"):
+        slot.error = f"unscored: {reason}"
 
 
 def _record(slot: _Slot) -> tuple[Episode, Transcript]:
@@ -248,6 +267,7 @@ def _record(slot: _Slot) -> tuple[Episode, Transcript]:
         metrics={name: float(value) for name, value in slot.metrics.items()},
         usage=slot.usage,
         seconds=time.perf_counter() - slot.began,
+        labels={name: str(value) for name, value in slot.labels.items()},
     )
     return episode, Transcript(slot.env_id, slot.seed, list(slot.messages), list(slot.tools), slot.steps)
 

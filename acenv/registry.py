@@ -8,19 +8,42 @@ import gymnasium
 
 _ENTRY_POINTS = {
     "acenv/WorkflowFunctionCall-v0": "acenv.envs.workflow.environment:WorkflowFunctionCallEnv",
+    "acenv/WorkflowEmbodied-v0": "acenv.envs.workflow.environment:WorkflowEmbodiedEnv",
+    "acenv/WorkflowProblemSolving-v0": "acenv.envs.workflow.environment:WorkflowProblemSolvingEnv",
+    "acenv/WorkflowOpenGrounded-v0": "acenv.envs.workflow.environment:WorkflowOpenGroundedEnv",
     "acenv/ToolSandbox-v0": "acenv.envs.tools.sandbox:ToolSandboxEnv",
+    "acenv/ToolInstruct-v0": "acenv.envs.tools.teval.environments:ToolInstructEnv",
+    "acenv/ToolPlan-v0": "acenv.envs.tools.teval.environments:ToolPlanEnv",
+    "acenv/ToolReason-v0": "acenv.envs.tools.teval.environments:ToolReasonEnv",
+    "acenv/ToolRetrieve-v0": "acenv.envs.tools.teval.environments:ToolRetrieveEnv",
+    "acenv/ToolUnderstand-v0": "acenv.envs.tools.teval.environments:ToolUnderstandEnv",
+    "acenv/ToolReview-v0": "acenv.envs.tools.teval.environments:ToolReviewEnv",
+    "acenv/BFCL-v0": "acenv.envs.tools.bfcl.environment:BFCLEnv",
     "acenv/Needle-v0": "acenv.envs.longcontext.needle:NeedleEnv",
+    "acenv/LongBench-v0": "acenv.envs.longcontext.longbench.environment:LongBenchEnv",
+    "acenv/LongGenBench-v0": "acenv.envs.longcontext.longgenbench.environment:LongGenBenchEnv",
+    "acenv/Ruler-v0": "acenv.envs.longcontext.ruler.environment:RulerEnv",
     "acenv/PDDL-v0": "acenv.envs.world.environment:PDDLEnv",
 }
 
+
+def _ids(*names: str) -> tuple[str, ...]:
+    return tuple(f"acenv/{name}-v0" for name in names)
+
+
+_WORKFLOW = _ids("WorkflowFunctionCall", "WorkflowEmbodied", "WorkflowProblemSolving", "WorkflowOpenGrounded")
+_TEVAL = _ids("ToolInstruct", "ToolPlan", "ToolReason", "ToolRetrieve", "ToolUnderstand", "ToolReview")
+
 suites: dict[str, tuple[str, ...]] = {
-    "quick": tuple(_ENTRY_POINTS),
-    "workflow": ("acenv/WorkflowFunctionCall-v0",),
-    "toolcalling": ("acenv/ToolSandbox-v0",),
-    "longcontext": ("acenv/Needle-v0",),
-    "worlds": ("acenv/PDDL-v0",),
+    "quick": _ids("WorkflowFunctionCall", "ToolSandbox", "Needle", "PDDL"),
+    "acbench": (*_WORKFLOW, *_TEVAL, *_ids("LongBench", "LongGenBench", "Needle", "PDDL")),
+    "workflow": _WORKFLOW,
+    "toolcalling": (*_TEVAL, *_ids("ToolSandbox", "BFCL")),
+    "longcontext": _ids("Needle", "LongBench", "LongGenBench", "Ruler"),
+    "worlds": _ids("PDDL"),
 }
-"""Named lists of environments, for ``acenv eval`` and ``acenv bench``."""
+"""Named lists of environments, for ``acenv eval`` and ``acenv bench``. ``"acbench"`` has the tasks of the paper *Can
+Compressed LLMs Truly Act?*; the documentation says which task is which environment."""
 
 
 def register() -> None:

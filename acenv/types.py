@@ -119,6 +119,7 @@ class Episode:
         length: Number of actions.
         error: Why the machinery failed; such an episode is counted and never scored.
         metrics: ``success``, ``progress``, ``grounding`` and the official scores of the benchmark.
+        labels: What the task is, for grouping, such as ``{"task": "hotpotqa"}``.
         seconds: Wall time from reset to the last step, waiting included.
     """
 
@@ -132,6 +133,7 @@ class Episode:
     metrics: Mapping[str, float] = field(default_factory=dict)
     usage: Usage = Usage()
     seconds: float = 0.0
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def key(self) -> tuple[str, int]:

@@ -35,12 +35,15 @@ class Outcome:
         score: The episode's score so far, in [0, 1]; the step's reward is its increase.
         terminated: Whether the task is over.
         valid: Whether the action was one that the environment could carry out (for ``grounding``).
+        unscored: Why this episode cannot be scored at all, such as a record that is at fault. It ends the episode,
+            goes into ``info["unscored"]``, and the episode counts as an error, never as a 0.
     """
 
     observation: str
     score: float
     terminated: bool = False
     valid: bool = True
+    unscored: str = ""
 
 
 @dataclass(slots=True)
@@ -84,6 +87,7 @@ class ConversationEnv(gymnasium.Env[list[Message], str], Generic[TaskT, StateT])
     """
 
     metadata = {"render_modes": ["ansi"], "render_fps": 1}
+    max_action_chars = MAX_ACTION_CHARS
 
     def __init__(
         self,
@@ -147,6 +151,15 @@ class ConversationEnv(gymnasium.Env[list[Message], str], Generic[TaskT, StateT])
         """Scores beside ``success``, ``progress`` and ``grounding``; those of a benchmark under its official names."""
         return {}
 
+    def labels(self) -> dict[str, str]:
+        """What the present task is, for grouping: the official task, the format, the category."""
+        return {}
+
+    def refuse(self, action: str, complaint: str) -> Outcome:
+        """What an action leads to that is no text, or too long; ``action`` is what could be kept of it."""
+        del action
+        return Outcome(complaint, self._running.score, valid=False)
+
     def draw_task(self, attempts: int = 1000) -> TaskT:
         """Sample until a task of the wanted split turns up; environments whose tasks know no split override this."""
         for _ in range(attempts):
@@ -200,14 +213,18 @@ class ConversationEnv(gymnasium.Env[list[Message], str], Generic[TaskT, StateT])
             options: ``{"index": i}`` takes record ``i`` of the data set.
 
         Returns:
-            The opening messages, and ``{"tools": [...], "metrics": {...}}``.
+            The opening messages, and ``{"tools": [...], "metrics": {...}, "labels": {...}}``.
         """
         super().reset(seed=seed)
         index = (options or {}).get("index")
         task = self.draw_task() if index is None else self.load_task(int(index))
         state, messages, tools = self.open(task)
         self._progress = _Progress(task, state, tools, messages)
-        return self._observation(), {"tools": _copy_json(tools), "metrics": self._all_metrics()}
+        return self._observation(), {
+            "tools": _copy_json(tools),
+            "metrics": self._all_metrics(),
+            "labels": self.labels(),
+        }
 
     def step(self, action: str) -> tuple[list[Message], float, bool, bool, dict[str, Any]]:
         """Take the assistant's text; see the class for what comes back.
@@ -218,12 +235,12 @@ class ConversationEnv(gymnasium.Env[list[Message], str], Generic[TaskT, StateT])
         progress = self._running
         if progress.over:
             raise ResetNeeded("the episode is over: call reset() before step()")
-        text, complaint = clean_action(action)
+        text, complaint = clean_action(action, self.max_action_chars)
         progress.steps += 1
         progress.messages.append({"role": "assistant", "content": text})
-        outcome = Outcome(complaint, progress.score, valid=False) if complaint else self.apply(text)
+        outcome = self.refuse(text, complaint) if complaint else self.apply(text)
         progress.valid_steps += outcome.valid
-        terminated = outcome.terminated
+        terminated = outcome.terminated or bool(outcome.unscored)
         truncated = not terminated and progress.steps >= self.max_steps
         score = self.score_at_truncation(outcome.score) if truncated else outcome.score
         reward = score - progress.score
@@ -231,7 +248,10 @@ class ConversationEnv(gymnasium.Env[list[Message], str], Generic[TaskT, StateT])
         progress.over = terminated or truncated
         if not progress.over or outcome.observation:
             progress.messages.append({"role": "user", "content": outcome.observation})
-        return self._observation(), reward, terminated, truncated, {"metrics": self._all_metrics()}
+        info: dict[str, Any] = {"metrics": self._all_metrics()}
+        if outcome.unscored:
+            info["unscored"] = outcome.unscored
+        return self._observation(), reward, terminated, truncated, info
 
     def render(self) -> str | None:
         """The conversation as text, if ``render_mode="ansi"``."""
@@ -282,11 +302,11 @@ class ConversationEnv(gymnasium.Env[list[Message], str], Generic[TaskT, StateT])
         }
 
 
-def clean_action(action: Any) -> tuple[str, str]:
+def clean_action(action: Any, limit: int = MAX_ACTION_CHARS) -> tuple[str, str]:
     """Make any object a text that can be stored, and say what was wrong with it.
 
     Returns:
-        The text (valid Unicode, at most ``MAX_ACTION_CHARS`` long) and a complaint, empty if all is well.
+        The text (valid Unicode, at most ``limit`` characters long) and a complaint, empty if all is well.
 
     >>> clean_action("go")
     ('go', '')
@@ -296,9 +316,9 @@ def clean_action(action: Any) -> tuple[str, str]:
     if not isinstance(action, str):
         return "", f"Invalid action: expected text, got {type(action).__name__}."
     complaint = ""
-    if len(action) > MAX_ACTION_CHARS:
-        complaint = f"Invalid action: {len(action)} characters, the limit is {MAX_ACTION_CHARS}."
-        action = action[:MAX_ACTION_CHARS]
+    if len(action) > limit:
+        complaint = f"Invalid action: {len(action)} characters, the limit is {limit}."
+        action = action[:limit]
     try:
         action.encode()
     except UnicodeEncodeError:

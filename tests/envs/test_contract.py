@@ -13,7 +13,7 @@ from gymnasium.utils.env_checker import check_env
 import acenv
 from acenv.envs.base import MAX_ACTION_CHARS
 
-ENV_IDS = acenv.suites["quick"]
+ENV_IDS = acenv.env_ids()
 DIFFICULTIES = ("easy", "medium", "hard")
 
 

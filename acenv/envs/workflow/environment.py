@@ -10,7 +10,7 @@ from typing import cast
 import numpy as np
 
 from acenv.envs.base import ConversationEnv, Difficulty, Outcome, Split
-from acenv.envs.workflow.encoders import Encoder, load_encoder
+from acenv.envs.encoders import Encoder, load_encoder
 from acenv.envs.workflow.evaluation import evaluate_workflow
 from acenv.envs.workflow.generator import generate_task
 from acenv.envs.workflow.graph import edge_labels, node_texts, parse_graph
@@ -78,7 +78,7 @@ class WorkflowFunctionCallEnv(ConversationEnv[WorkflowTask, WorkflowState]):
                 one. The messages of its records are used as they are; a seed draws a record, and
                 ``reset(options={"index": i})`` picks one.
             encoder: Compares node texts: ``"hash"``, ``"minilm"``, the id or folder of a sentence-transformers model,
-                or an :class:`~acenv.envs.workflow.encoders.Encoder` of your own.
+                or an :class:`~acenv.envs.encoders.Encoder` of your own.
             max_steps: Default 6, 12 or 16, by difficulty; with official records 1, as in the official evaluation.
             render_mode: None or ``"ansi"``.
 

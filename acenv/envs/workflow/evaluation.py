@@ -7,18 +7,10 @@ from dataclasses import dataclass
 
 import networkx as nx
 
-from acenv.envs.workflow.encoders import Encoder
+from acenv.envs.encoders import Encoder
+from acenv.envs.matching import ZERO, Scores, harmonic_scores, match_nodes, similarities
 from acenv.envs.workflow.graph import WorkflowGraph
-from acenv.envs.workflow.scoring import (
-    ZERO,
-    Scores,
-    UnscorableError,
-    graph_scores,
-    harmonic_scores,
-    match_nodes,
-    node_scores,
-    similarities,
-)
+from acenv.envs.workflow.scoring import UnscorableError, graph_scores, node_scores
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +84,7 @@ def corrected_scores(
     Args:
         predicted: The answer.
         gold: The right workflow, without cycles.
-        matching: :func:`~acenv.envs.workflow.scoring.match_nodes` of the nodes between START and END, counted from 0.
+        matching: :func:`~acenv.envs.matching.match_nodes` of the nodes between START and END, counted from 0.
 
     Returns:
         Node scores and graph scores.

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 
-import networkx as nx
-import numpy as np
-import numpy.typing as npt
-
-from acenv.envs.workflow.encoders import Embeddings, Encoder
+from acenv.envs.encoders import Encoder
+from acenv.envs.matching import (
+    Scores,
+    candidates,
+    harmonic_scores,
+    is_matching,
+    longest_increasing,
+    match_nodes,
+    similarities,
+)
 from acenv.envs.workflow.graph import END, START, Edge, WorkflowGraph
-
-Similarities = npt.NDArray[np.float32]
-
-MATCH_THRESHOLD = 0.6
-"""Two nodes can be matched if the cosine of their texts is larger than this."""
 
 MAX_ORDERS = 20
 """Topological orders of the gold workflow that the node score looks at."""
@@ -28,28 +27,6 @@ MAX_SORTED_NODES = 9
 
 class UnscorableError(ValueError):
     """A workflow on which the official evaluator ends with an exception instead of a score."""
-
-
-@dataclass(frozen=True, slots=True)
-class Scores:
-    """Precision, recall and F1, each in [0, 1]."""
-
-    precision: float = 0.0
-    recall: float = 0.0
-    f1: float = 0.0
-
-
-ZERO = Scores()
-
-
-def harmonic_scores(precision: float, recall: float) -> Scores:
-    """Precision and recall with their harmonic mean, which is 0 if both are.
-
-    >>> harmonic_scores(0.5, 1.0).f1
-    0.6666666666666666
-    """
-    total = precision + recall
-    return Scores(precision, recall, 2 * precision * recall / total if total else 0.0)
 
 
 @lru_cache(maxsize=1024)
@@ -106,39 +83,6 @@ def _all_orders(graph: WorkflowGraph) -> Iterator[list[int]]:
         tried.append(0)
 
 
-def similarities(predicted: Sequence[str], gold: Sequence[str], encoder: Encoder) -> Similarities:
-    """Cosines of node texts, shape ``[len(predicted), len(gold)]``; a zero vector has cosine 0 with all.
-
-    They stay ``float32``, as officially: rounding decides between texts that are equally close.
-    """
-    vectors = _unit(encoder.encode([*predicted, *gold]))
-    return vectors[: len(predicted)] @ vectors[len(predicted) :].T
-
-
-def match_nodes(cosines: Similarities) -> dict[int, int]:
-    """Match predicted to gold nodes so that the sum of the cosines is largest.
-
-    Args:
-        cosines: Shape ``[predicted, gold]``; pairs at or below :data:`MATCH_THRESHOLD` cannot be matched.
-
-    Returns:
-        The gold node of every predicted node, -1 where there is none. Among equally good matchings (equal texts) it is
-        the one that ``networkx.max_weight_matching`` finds when the pairs are added row by row, as officially.
-    """
-    pairs = _candidates(cosines)
-    matching = dict.fromkeys(range(cosines.shape[0]), -1)
-    if _is_matching(pairs):
-        matching.update(pairs)
-        return matching
-    graph: nx.Graph = nx.Graph()
-    for i, j in pairs:
-        graph.add_edge(i, str(j), weight=float(cosines[i, j]))
-    for a, b in nx.max_weight_matching(graph):
-        i, j = (a, b) if isinstance(a, int) else (b, a)
-        matching[i] = int(j)
-    return matching
-
-
 def node_scores(predicted: WorkflowGraph, gold: WorkflowGraph, encoder: Encoder) -> Scores:
     """The official node score: the longest run of right nodes in a right order, against the best gold order.
 
@@ -164,7 +108,7 @@ def node_scores(predicted: WorkflowGraph, gold: WorkflowGraph, encoder: Encoder)
             run = [place[text] for text in choices]
         else:
             run = [j for j in match_nodes(similarities(answer, order, encoder)).values() if j != -1]
-        right = max(right, _longest_increasing(run))
+        right = max(right, longest_increasing(run))
         if right == possible:
             break
     return harmonic_scores(right / len(answer), right / len(orders[0]))
@@ -174,8 +118,8 @@ def _only_choices(answer: Sequence[str], gold: Sequence[str], encoder: Encoder) 
     """What an answer is matched with, in its order, if no node has a choice: then the order of gold is irrelevant."""
     if len(set(gold)) < len(gold):
         return None
-    pairs = _candidates(similarities(answer, gold, encoder))
-    return [gold[j] for _, j in pairs] if _is_matching(pairs) else None
+    pairs = candidates(similarities(answer, gold, encoder))
+    return [gold[j] for _, j in pairs] if is_matching(pairs) else None
 
 
 def graph_scores(predicted: WorkflowGraph, gold: WorkflowGraph, matching: Mapping[int, int]) -> Scores:
@@ -187,7 +131,7 @@ def graph_scores(predicted: WorkflowGraph, gold: WorkflowGraph, matching: Mappin
     Args:
         predicted: The answer.
         gold: The right workflow.
-        matching: :func:`match_nodes` of all nodes, START and END included.
+        matching: :func:`~acenv.envs.matching.match_nodes` of all nodes, START and END included.
     """
     nodes = {i for i, j in matching.items() if j != -1}
     gold_nodes = {j for j in matching.values() if j != -1}
@@ -197,32 +141,6 @@ def graph_scores(predicted: WorkflowGraph, gold: WorkflowGraph, matching: Mappin
         _largest_component(nodes, shared) / len(predicted.nodes),
         _largest_component(gold_nodes, shared) / len(gold.nodes),
     )
-
-
-def _unit(vectors: Embeddings) -> Embeddings:
-    squares = np.einsum("ij,ij->i", vectors, vectors)
-    # Unit vectors are left alone: another rounding would decide ties otherwise than officially.
-    if all(abs(square - 1.0) < 1e-4 or square == 0.0 for square in squares.tolist()):
-        return vectors
-    lengths = np.sqrt(np.where(squares > 0.0, squares, np.float32(1.0)))
-    return np.asarray(vectors / lengths[:, None], dtype=np.float32)
-
-
-def _candidates(cosines: Similarities) -> list[tuple[int, int]]:
-    rows, columns = np.nonzero(cosines > MATCH_THRESHOLD)
-    return list(zip(rows.tolist(), columns.tolist(), strict=True))
-
-
-def _is_matching(pairs: Sequence[tuple[int, int]]) -> bool:
-    """Whether no node is in two pairs, so that there is nothing to optimise."""
-    return len({i for i, _ in pairs}) == len(pairs) == len({j for _, j in pairs})
-
-
-def _longest_increasing(values: Sequence[int]) -> int:
-    lengths: list[int] = []
-    for i, value in enumerate(values):
-        lengths.append(1 + max((lengths[k] for k in range(i) if values[k] < value), default=0))
-    return max(lengths, default=0)
 
 
 def _largest_component(nodes: set[int], edges: Iterable[Edge]) -> int:

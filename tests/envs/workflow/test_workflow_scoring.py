@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from acenv.envs.workflow.encoders import HashEncoder, load_encoder
+from acenv.envs.encoders import HashEncoder, load_encoder
+from acenv.envs.matching import match_nodes
 from acenv.envs.workflow.evaluation import evaluate_workflow
 from acenv.envs.workflow.graph import END, START, WorkflowGraph, close_graph, parse_graph
-from acenv.envs.workflow.scoring import UnscorableError, match_nodes, node_scores, topological_orders
+from acenv.envs.workflow.scoring import UnscorableError, node_scores, topological_orders
 
 ENCODER = HashEncoder()
 TEXTS = ["buy flour", "mix dough", "heat oven", "bake bread", "call grandma", "set table"]
