@@ -8,8 +8,8 @@ Everything that is finished is used again when the same bench is started once mo
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -99,11 +99,16 @@ def bench(settings: BenchSettings, out: str | Path, watcher: Watcher | None = No
         compressed = {slug: workers.submit(compress_version, settings, folder, source, slug) for slug in plans}
         noise_run = workers.submit(act_again, settings, folder, source)
         dense.result()
-        versions_done = []
+        replayed = {}
         for slug, checkpoint in compressed.items():
             checkpoint.result()
-            versions_done.append(workers.submit(act_version, settings, folder, source, slug))
-        for future in (noise_run, *versions_done):
+            replayed[slug] = workers.submit(replay_version, settings, folder, source, slug)
+        flips = {slug: future.result() for slug, future in replayed.items()}
+        # A version that is far off talks to every limit. The longest runs first, so that none is left over at the end.
+        acted = [
+            workers.submit(act_version, settings, folder, slug) for slug in sorted(plans, key=flips.__getitem__)[::-1]
+        ]
+        for future in (noise_run, *acted):
             future.result()
     done = watcher.stage("writing the report")
     reference = Results.load(folder / "runs" / DENSE)
@@ -157,22 +162,33 @@ def compress_version(watcher: Watcher, settings: BenchSettings, folder: Path, so
     done()
 
 
-def act_version(watcher: Watcher, settings: BenchSettings, folder: Path, source: Path, slug: str) -> None:
-    """A step: the episodes of a compressed version, then both models on the original's transcripts."""
-    policy = _policy(folder / "checkpoints" / slug, slug, settings)
-    _act(watcher, settings, folder, policy, settings.episodes)
+def replay_version(watcher: Watcher, settings: BenchSettings, folder: Path, source: Path, slug: str) -> float:
+    """A step: the original and a compressed version on the original's transcripts.
+
+    Returns:
+        The share of tokens that the version would have chosen differently; 1 if it computes no finite numbers.
+    """
     path = folder / "internals" / f"{slug}.json"
-    if path.exists():
-        return
-    done = watcher.stage(f"{slug}: both models on the same transcripts")
-    reference = Results.load(folder / "runs" / DENSE)
-    limit = settings.replayed * len(resolve_env_ids(list(settings.envs)))
-    # A model that has collapsed to infinities still has returns; it has no internals to show.
-    with suppress(NotFiniteError):
+    if not path.exists():
+        done = watcher.stage(f"{slug}: both models on the same transcripts")
+        reference = Results.load(folder / "runs" / DENSE)
+        limit = settings.replayed * len(resolve_env_ids(list(settings.envs)))
+        policy: Any = _policy(folder / "checkpoints" / slug, slug, settings)
         dense: Any = _policy(source, DENSE, settings)
-        path.parent.mkdir(exist_ok=True)
-        _write_json(path, replay(reference, dense, policy, limit=limit).to_dict())  # type: ignore[arg-type]
-    done()
+        try:
+            path.parent.mkdir(exist_ok=True)
+            _write_json(path, replay(reference, dense, policy, limit=limit).to_dict())
+        except NotFiniteError:
+            return 1.0  # A model that has collapsed to infinities still has returns; it has no internals to show.
+        finally:
+            done()
+    agreement = Replay.from_dict(_read_json(path, "is damaged")).summary().overall.top1_agreement
+    return 1.0 if math.isnan(agreement) else 1.0 - agreement
+
+
+def act_version(watcher: Watcher, settings: BenchSettings, folder: Path, slug: str) -> None:
+    """A step: the episodes of a compressed version."""
+    _act(watcher, settings, folder, _policy(folder / "checkpoints" / slug, slug, settings), settings.episodes)
 
 
 def _act(watcher: Watcher, settings: BenchSettings, folder: Path, policy: Policy, episodes: int) -> None:

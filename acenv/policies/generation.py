@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from acenv.policies.attention import bands_of, use_bands
 from acenv.policies.kv import Batch, Row, is_plain
 from acenv.policies.sampling import choose
 from acenv.types import FinishReason
@@ -87,6 +88,8 @@ class Engine:
         config = model.config.get_text_config()
         self._layers = int(config.num_hidden_layers)
         self._plain = is_plain(model.config)
+        if self._plain and self._device.type == "cpu":
+            use_bands(model)
         self._slots: OrderedDict[int, tuple[np.ndarray[Any, Any], Row]] | None = (
             OrderedDict() if reuse_cache and self._plain else None
         )
@@ -121,14 +124,25 @@ class Engine:
                 batch = Batch.of_model(self._model.config, len(part), width + max(j.limit for j in part), self._device)
                 self._answer(batch, part, self._read(batch, part, width))
             return
-        for part in _parts(sorted(group, key=len_unread), self._prompt_budget, self._capacity, len_unread):
+        limit = max(j.limit for j in group)
+        parts = list(_parts(sorted(group, key=len_unread), self._prompt_budget, self._capacity, len_unread))
+        if len(parts) == 1:
+            parts = [group]  # Rows of like length side by side, for the attention.
+
+        for part in parts:
             width = max(j.unread for j in part)
-            batch = Batch.of_rows([j.past for j in part], self._layers, width, self._device)
+            room = width + limit if len(parts) == 1 else width
+            batch = Batch.of_rows([j.past for j in part], self._layers, room, self._device)
             last = self._read(batch, part, width)
+            if len(parts) == 1:
+                for job in part:
+                    job.past = None
+                self._answer(batch, part, last)
+                return
             for i, job in enumerate(part):
-                job.past = batch.row(i)
+                job.past = batch.row(i, copy=False)
                 logits[id(job)] = last[i]
-        batch = Batch.of_rows([j.past for j in group], self._layers, max(j.limit for j in group), self._device)
+        batch = Batch.of_rows([j.past for j in group], self._layers, limit, self._device)
         for job in group:
             job.past = None
         self._answer(batch, group, torch.stack([logits[id(job)] for job in group]))
@@ -165,7 +179,7 @@ class Engine:
             living = [i for i, job in enumerate(rows) if job is not None]
             if not living:
                 return
-            if 2 * len(living) <= len(rows):
+            if 4 * len(living) <= 3 * len(rows):
                 batch.select(living)
                 index = torch.tensor(living, device=self._device)
                 tokens, positions, ones = tokens[index], positions[index], ones[index]
@@ -189,14 +203,15 @@ class Engine:
 
     def _forward(self, batch: Batch, ids: Tensor, mask: Tensor, positions: Tensor) -> Tensor:
         options = {"position_ids": positions} if self._takes_positions else {}
-        output = self._model(
-            input_ids=ids,
-            attention_mask=batch.append(mask),
-            past_key_values=batch.cache,
-            use_cache=True,
-            **self._last_logits,
-            **options,
-        )
+        with bands_of(batch.append(mask)) as whole_mask:
+            output = self._model(
+                input_ids=ids,
+                attention_mask=whole_mask,
+                past_key_values=batch.cache,
+                use_cache=True,
+                **self._last_logits,
+                **options,
+            )
         return output.logits[:, -1]  # type: ignore[no-any-return]
 
     def _cached(self, job: Job) -> Row | None:

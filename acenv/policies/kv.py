@@ -117,8 +117,11 @@ class Batch:
         self.used = end
         return self.mask[:, :end]
 
-    def row(self, index: int) -> Row | None:
-        """Copy one conversation's cache out of the batch, without padding; ``None`` if this cache cannot do that."""
+    def row(self, index: int, *, copy: bool = True) -> Row | None:
+        """Take one conversation's cache out of the batch, without padding; ``None`` if this cache cannot do that.
+
+        Without ``copy`` it may be a view, which keeps the whole batch in memory.
+        """
         if self._layers is None:
             return None
         keep = self.mask[index, : self.used].bool()
@@ -129,7 +132,8 @@ class Batch:
             assert layer.keys is not None and layer.values is not None
             pair = (layer.keys[index], layer.values[index])
             if first + length == self.used:  # no gap: padding on the left alone
-                layers.append((_copied(pair[0][:, first:]), _copied(pair[1][:, first:])))
+                views = (pair[0][:, first:], pair[1][:, first:])
+                layers.append((_copied(views[0]), _copied(views[1])) if copy else views)
             else:
                 layers.append((pair[0][:, columns], pair[1][:, columns]))
         return Row(tuple(layers), length)
