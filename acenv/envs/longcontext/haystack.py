@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -57,7 +58,7 @@ def hide(haystack: list[str], hidden: list[tuple[float, str]], count: Callable[[
     """Put sentences at depths in percent of the haystack's tokens.
 
     A sentence goes in at the last sentence end at or before its depth, as in Needle-in-a-Haystack; depth 100 appends.
-    Sentences of one depth keep their order.
+    Of sentences that go to the same place the last one of the list comes first.
     """
     ends = np.cumsum([0, *(count(s) for s in haystack)])
     places = [
@@ -68,3 +69,24 @@ def hide(haystack: list[str], hidden: list[tuple[float, str]], count: Callable[[
     for place, (_, sentence) in sorted(zip(places, hidden, strict=True), key=lambda item: item[0], reverse=True):
         text.insert(place, sentence)
     return text
+
+
+def counter(tokenizer: Any) -> Callable[[str], int]:
+    """A function that counts tokens; words where no tokenizer is given.
+
+    Args:
+        tokenizer: An object with ``encode(text)``, a function from text to a number, or None.
+
+    Raises:
+        ValueError: It is none of these.
+
+    >>> counter(None)("two words"), counter(len)("two words")
+    (2, 9)
+    """
+    if tokenizer is None:
+        return lambda text: len(text.split())
+    if hasattr(tokenizer, "encode"):
+        return lambda text: len(tokenizer.encode(text))
+    if callable(tokenizer):
+        return lambda text: int(tokenizer(text))
+    raise ValueError(f"tokenizer must have encode(text) or be a function from text to a number, not {tokenizer!r}")

@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from acenv.envs.base import ConversationEnv, Difficulty, Outcome, Split, pick
-from acenv.envs.longcontext.haystack import fill, folder_sentences, generated_sentences, hide
-from acenv.envs.longcontext.scoring import word_recall
+from acenv.envs.longcontext.haystack import counter, fill, folder_sentences, generated_sentences, hide
+from acenv.envs.longcontext.official_needle import (
+    DEPTHS,
+    EXPECTED,
+    LENGTHS,
+    NEEDLE,
+    PROMPT,
+    QUESTION,
+    Essays,
+    TokenCodec,
+    WordCodec,
+)
+from acenv.envs.longcontext.scoring import rouge1_x10, word_recall
 from acenv.envs.longcontext.words import ADJECTIVES, ANIMALS, KINDS, NAMES, NOUNS, SURNAMES
 from acenv.types import Message, Tool
 
 ANSWER_WORDS = 30
 """Only so many words of an answer count, else repeating the whole text would be a perfect answer."""
+
+_PUNCTUATION = ".,;:!?\"'`*()[]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +44,29 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class NeedleTask:
-    """A text and the questions about it."""
+    """A text and the questions about it.
+
+    Attributes:
+        text: The haystack with everything that is hidden in it.
+        questions: One a turn.
+        answers: Their right answers.
+        cell: Length in tokens and depth in percent, where they come from a grid.
+        official: Whether it is the official test.
+    """
 
     text: str
     questions: tuple[str, ...]
     answers: tuple[str, ...]
+    cell: tuple[int, float] | None = None
+    official: bool = False
 
 
 @dataclass(slots=True)
 class NeedleState:
-    """The scores of the answers so far."""
+    """The scores of the answers so far, and further metrics of the official test."""
 
     scores: list[float]
+    metrics: dict[str, float] = field(default_factory=dict)
 
 
 class NeedleEnv(ConversationEnv[NeedleTask, NeedleState]):
@@ -65,7 +90,20 @@ class NeedleEnv(ConversationEnv[NeedleTask, NeedleState]):
     * ``distractors``: how many facts are not (4 / 10 / 30);
     * ``tokenizer``: what counts tokens: an object with ``encode(text)``, or a function from text to a number. ``None``
       counts words;
-    * ``source``: ``"generated"``, or a folder of ``*.txt`` files as the haystack.
+    * ``source``: ``"generated"``, or a folder of ``*.txt`` files as the haystack;
+    * ``grid``: lengths and depths, as ``((1000, 2000), (0, 50, 100))``. A seed draws one pair,
+      ``reset(options={"index": i})`` takes pair ``i``: all depths of the first length, then of the next. There is one
+      needle if ``needles`` does not say otherwise. The metrics then have ``length`` and ``depth``, for a heat map;
+    * ``preset="official"``: the grid of ACBench, 40 lengths (1000 to 40000) by 10 depths (0 to 100), or another
+      ``grid``. With a folder of essays as ``source`` it is the official test: its needle, its question and its prompt
+      in those essays (``*.txt``, or ``PaulGrahamEssays/*.txt``), placed token by token, so it is exact only with the
+      model's own ``tokenizer`` (an object with ``encode`` and ``decode``); ``None`` takes words for tokens;
+    * ``period_tokens``: see :class:`.official_needle.TokenCodec`.
+
+    Metrics of the official test: ``score``, the word recall behind the heat map, is the return; ``rouge1_x10`` is what
+    the script stores (left out where the ``rouge-score`` package is missing). Both go wrong in a way: a right answer
+    without its full stop, or in quotes, loses words, and a repeated text is a perfect answer for ``score``.
+    ``clean_score`` is the word recall of the first 30 words without punctuation around them.
     """
 
     PRESETS = {"easy": (200, 2, 4), "medium": (4000, 3, 10), "hard": (16000, 5, 30)}
@@ -81,17 +119,30 @@ class NeedleEnv(ConversationEnv[NeedleTask, NeedleState]):
         distractors: int | None = None,
         tokenizer: Any = None,
         source: str = "generated",
+        preset: Literal["official"] | None = None,
+        grid: tuple[Sequence[int], Sequence[float]] | None = None,
+        period_tokens: Sequence[int] | None = None,
         render_mode: str | None = None,
     ) -> None:
         """Set up; see the class for the keywords.
 
         Raises:
-            ValueError: A value out of range, or a source that is no folder.
+            ValueError: A value out of range, keywords that contradict each other, or a source that is no folder.
         """
-        preset = self.PRESETS.get(difficulty, self.PRESETS["medium"])
-        self.length = preset[0] if length is None else int(length)
-        self.needles = preset[1] if needles is None else int(needles)
-        self.distractors = preset[2] if distractors is None else int(distractors)
+        if preset not in (None, "official"):
+            raise ValueError(f"preset must be None or 'official', not {preset!r}")
+        if grid is None and preset == "official":
+            grid = (LENGTHS, DEPTHS)
+        self.cells = [] if grid is None else _cells(grid, length, depth)
+        self.official = preset == "official" and source != "generated"
+        if self.official and (needles is not None or distractors is not None):
+            raise ValueError("the official test has one needle and no distractors: leave needles and distractors out")
+        if grid is not None and needles is None:
+            needles = 1
+        sizes = self.PRESETS.get(difficulty, self.PRESETS["medium"])
+        self.length = sizes[0] if length is None else int(length)
+        self.needles = sizes[1] if needles is None else int(needles)
+        self.distractors = sizes[2] if distractors is None else int(distractors)
         self.depth = depth
         self.source = source
         super().__init__(difficulty=difficulty, split=split, max_steps=max(1, self.needles), render_mode=render_mode)
@@ -105,16 +156,45 @@ class NeedleEnv(ConversationEnv[NeedleTask, NeedleState]):
             raise ValueError(f"depth is a percentage from 0 to 100, not {depth}")
         if source != "generated" and not Path(source).is_dir():
             raise ValueError(f"source must be 'generated' or a folder of *.txt files; {source} is no folder")
-        self._count = _counter(tokenizer)
+        self._count = counter(tokenizer)
+        self._chosen: tuple[int, float] | None = None
+        if self.official:
+            codec = WordCodec() if tokenizer is None else TokenCodec(tokenizer, period_tokens)
+            self._essays = Essays(Path(source), codec, max(length for length, _ in self.cells))
+            _official_metrics(EXPECTED)  # loads the ROUGE package, which takes a second, before the first episode
+
+    def draw_task(self, attempts: int = 1000) -> NeedleTask:
+        """A task of the split; the official test is one as a whole."""
+        return self.sample_task(self.np_random) if self.official else super().draw_task(attempts)
+
+    def load_task(self, index: int) -> NeedleTask:
+        """A task of cell ``index`` of the grid."""
+        if not self.cells:
+            return super().load_task(index)
+        if not 0 <= index < len(self.cells):
+            raise ValueError(f"options['index'] = {index}, but the grid has cells 0 to {len(self.cells) - 1}")
+        self._chosen = self.cells[index]
+        try:
+            return self.draw_task()
+        finally:
+            self._chosen = None
 
     def sample_task(self, rng: np.random.Generator) -> NeedleTask:
         """Draw facts and filler, and hide the facts."""
+        cell = self._chosen
+        if cell is None and self.cells:
+            cell = self.cells[int(rng.integers(len(self.cells)))]
+        length, first_depth = (self.length, self.depth) if cell is None else cell
+        if cell and self.official:
+            return NeedleTask(self._essays.haystack(*cell), (QUESTION,), (EXPECTED,), cell, official=True)
         asked, others = self._facts(rng)
         owners = _owners(rng, asked) if self.difficulty == "hard" else []
         hidden: list[tuple[float, str]] = []
         for i, fact in enumerate(asked):
             depth = (
-                float(rng.uniform(0, 100)) if self.depth is None else self.depth + (100 - self.depth) * i / len(asked)
+                float(rng.uniform(0, 100))
+                if first_depth is None
+                else first_depth + (100 - first_depth) * i / len(asked)
             )
             hidden.append((depth, f"The {fact.kind} of the {fact.thing} is {fact.value}."))
         for fact in others:
@@ -127,7 +207,7 @@ class NeedleEnv(ConversationEnv[NeedleTask, NeedleState]):
         for owner, fact in zip(owners, asked, strict=False):
             hidden.append((float(rng.uniform(0, 100)), f"The {fact.thing} belongs to {owner}."))
         sentences = generated_sentences(rng) if self.source == "generated" else folder_sentences(Path(self.source), rng)
-        text = " ".join(hide(fill(sentences, self.length, self._count), hidden, self._count))
+        text = " ".join(hide(fill(sentences, length, self._count), hidden, self._count))
         if owners:
             questions = [
                 f"What is the {f.kind} of the thing that belongs to {o}?" for o, f in zip(owners, asked, strict=True)
@@ -136,34 +216,56 @@ class NeedleEnv(ConversationEnv[NeedleTask, NeedleState]):
             questions = [f"What is the {f.kind} of the {f.thing} now?" for f in asked]
         else:
             questions = [f"What is the {f.kind} of the {f.thing}?" for f in asked]
-        return NeedleTask(text, tuple(questions), tuple(f.value for f in asked))
+        return NeedleTask(text, tuple(questions), tuple(f.value for f in asked), cell)
 
     def fingerprint(self, task: NeedleTask) -> str:
         """The questions with their answers."""
         return repr((task.questions, task.answers))
 
+    def labels(self) -> dict[str, str]:
+        """The test, and the length and depth where they come from a grid."""
+        cell = self.task.cell
+        if cell is None:
+            return {}
+        return {"task": "official" if self.task.official else "grid", "length": str(cell[0]), "depth": f"{cell[1]:g}"}
+
     def open(self, task: NeedleTask) -> tuple[NeedleState, list[Message], list[Tool]]:
         """The text and the first question."""
-        content = f"Read the text, then answer with the value only.\n\n{task.text}\n\n{task.questions[0]}"
+        if task.official:
+            content = PROMPT.format(context=task.text, question=task.questions[0])
+        else:
+            content = f"Read the text, then answer with the value only.\n\n{task.text}\n\n{task.questions[0]}"
         return NeedleState([]), [{"role": "user", "content": content}], []
 
     def apply(self, action: str) -> Outcome:
         """Score an answer and ask the next question."""
         scores, task = self.state.scores, self.task
+        if task.official:
+            self.state.metrics = _official_metrics(action.strip())
+            scores.append(self.state.metrics["score"])
+            return Outcome("", scores[0], terminated=True, valid=bool(action.strip()))
         answer = " ".join(action.split()[:ANSWER_WORDS])
         scores.append(_answer_score(answer, task.answers[len(scores)]))
         over = len(scores) == len(task.answers)
         observation = "" if over else task.questions[len(scores)]
         return Outcome(observation, sum(scores) / len(task.answers), terminated=over, valid=bool(answer))
 
+    def refuse(self, action: str, complaint: str) -> Outcome:
+        """In the official test, an answer that was cut is scored as far as it goes."""
+        if not self.task.official:
+            return super().refuse(action, complaint)
+        outcome = self.apply(action)
+        return Outcome("", outcome.score, terminated=True, valid=False)
+
     def expert_action(self) -> str:
         """The value that is asked for."""
         return self.task.answers[len(self.state.scores)]
 
     def metrics(self) -> dict[str, float]:
-        """``score``: mean word recall over the questions asked so far."""
-        scores = self.state.scores
-        return {"score": sum(scores) / len(scores) if scores else 0.0}
+        """``score``: mean word recall over the questions asked so far; and more, see the class."""
+        scores, cell = self.state.scores, self.task.cell
+        found = {"score": sum(scores) / len(scores) if scores else 0.0, **self.state.metrics}
+        return found if cell is None else {**found, "length": float(cell[0]), "depth": float(cell[1])}
 
     def _facts(self, rng: np.random.Generator) -> tuple[list[Fact], list[Fact]]:
         """Facts to ask for, and distractors that share an adjective or a noun with one of them."""
@@ -188,7 +290,34 @@ class NeedleEnv(ConversationEnv[NeedleTask, NeedleState]):
 
 def _answer_score(answer: str, expected: str) -> float:
     """Word recall that forgives punctuation around the answer's words, which our values never have."""
-    return word_recall(" ".join(word.strip(".,;:!?\"'`*()[]") for word in answer.split()), expected)
+    return word_recall(" ".join(word.strip(_PUNCTUATION) for word in answer.split()), expected)
+
+
+def _official_metrics(response: str) -> dict[str, float]:
+    """The scores of ACBench's scripts, and a more forgiving and less exploitable one; see :class:`NeedleEnv`."""
+    clean = [word.strip(_PUNCTUATION) for word in response.split()[:ANSWER_WORDS]]
+    metrics = {
+        "score": word_recall(response, EXPECTED),
+        "clean_score": word_recall(" ".join(clean), EXPECTED.strip(".")),
+    }
+    with suppress(ModuleNotFoundError):
+        metrics["rouge1_x10"] = rouge1_x10(response, NEEDLE)
+    return metrics
+
+
+def _cells(
+    grid: tuple[Sequence[int], Sequence[float]], length: int | None, depth: float | None
+) -> list[tuple[int, float]]:
+    """All pairs of a grid's lengths and depths."""
+    if length is not None or depth is not None:
+        raise ValueError("a grid has lengths and depths of its own: leave length and depth out")
+    try:
+        lengths, depths = ([*map(int, grid[0])], [*map(float, grid[1])])
+    except (TypeError, ValueError, IndexError) as error:
+        raise ValueError(f"grid must be ((length, ...), (depth, ...)), not {grid!r}") from error
+    if len(grid) != 2 or not lengths or not depths or min(lengths) < 0 or not all(0 <= d <= 100 for d in depths):
+        raise ValueError(f"grid must be lengths of 0 or more tokens and depths from 0 to 100 percent, not {grid!r}")
+    return [(size, percent) for size in lengths for percent in depths]
 
 
 def _value(rng: np.random.Generator) -> str:
@@ -198,14 +327,3 @@ def _value(rng: np.random.Generator) -> str:
 def _owners(rng: np.random.Generator, asked: list[Fact]) -> list[str]:
     full = [f"{name} {surname}" for name in NAMES for surname in SURNAMES]
     return list(pick(rng, full, len(asked)))
-
-
-def _counter(tokenizer: Any) -> Callable[[str], int]:
-    """A function that counts tokens; words where no tokenizer is given."""
-    if tokenizer is None:
-        return lambda text: len(text.split())
-    if hasattr(tokenizer, "encode"):
-        return lambda text: len(tokenizer.encode(text))
-    if callable(tokenizer):
-        return lambda text: int(tokenizer(text))
-    raise ValueError(f"tokenizer must have encode(text) or be a function from text to a number, not {tokenizer!r}")

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from acenv.envs.longcontext.haystack import hide
+from acenv.envs.longcontext.official_needle import EXPECTED, NEEDLE, QUESTION
 from acenv.envs.longcontext.scoring import word_recall
 
 
@@ -124,3 +125,105 @@ def test_settings_out_of_range_are_refused(keywords: dict[str, Any], problem: st
 def test_an_expected_answer_without_words_is_refused() -> None:
     with pytest.raises(ValueError, match="no words"):
         word_recall("x", "  ")
+
+
+def essays(folder: Path) -> Path:
+    (folder / "b.txt").write_text("Second file. It ends here.\n" * 30, encoding="utf-8")
+    (folder / "a.txt").write_text("First comes this file of a few words. Then more.\n" * 30, encoding="utf-8")
+    return folder
+
+
+def test_a_grid_is_walked_by_index_and_drawn_by_seed() -> None:
+    env = make(difficulty="easy", grid=((200, 400), (0, 50, 100)), distractors=0)
+    for index, (length, depth) in enumerate([(200, 0), (200, 50), (200, 100), (400, 0), (400, 50), (400, 100)]):
+        messages, info = env.reset(seed=3, options={"index": index})
+        assert (messages, info) == env.reset(seed=3, options={"index": index})
+        assert info["labels"] == {"task": "grid", "length": str(length), "depth": str(depth)}
+        text = env.task.text
+        assert length - 15 < words(text) < length + 12
+        assert text.index(env.task.answers[0]) / len(text) == pytest.approx(depth / 100, abs=0.08)
+        *_, info = env.step(env.expert_action())
+        assert (info["metrics"]["score"], info["metrics"]["length"], info["metrics"]["depth"]) == (1.0, length, depth)
+    assert len({env.reset(seed=seed)[1]["labels"]["length"] for seed in range(20)}) == 2
+    with pytest.raises(ValueError, match="cells 0 to 5"):
+        env.reset(options={"index": 6})
+
+
+def test_the_official_preset_has_forty_lengths_and_ten_depths(tmp_path: Path) -> None:
+    for source in ("generated", str(essays(tmp_path))):
+        env = make(preset="official", source=source)
+        assert len(env.cells) == 400 and env.cells[0] == (1000, 0) and env.cells[399] == (40000, 100)
+        env.reset(options={"index": 13})
+        assert env.task.cell == (2000, 33)
+
+
+def test_the_official_test_hides_its_needle_after_a_sentence_of_the_essays(tmp_path: Path) -> None:
+    env = make(preset="official", source=str(essays(tmp_path)), grid=((400, 500), (0, 50, 100)))
+    for index, depth in enumerate((0, 50, 100)):
+        messages, info = env.reset(seed=1, options={"index": index})
+        assert info["labels"] == {"task": "official", "length": "400", "depth": str(depth)}
+        text = env.task.text
+        place = text.index(NEEDLE)
+        assert words(text) == 200 and text.startswith(("First comes", NEEDLE))
+        assert depth == 100 or not text[:place] or text[:place].endswith(".")
+        assert place / (len(text) - len(NEEDLE)) == pytest.approx(depth / 100, abs=0.06)
+        assert len(messages) == 1 and text in messages[0]["content"] and QUESTION in messages[0]["content"]
+
+
+def test_official_answers_have_the_official_scores_and_a_kinder_one(tmp_path: Path) -> None:
+    env = make(preset="official", source=str(essays(tmp_path)), grid=((400,), (50,)))
+
+    def metrics(text: str) -> dict[str, float]:
+        env.reset(seed=0)
+        *_, info = env.step(text)
+        return dict(info["metrics"])
+
+    assert metrics(EXPECTED)["success"] == 1.0
+    short = metrics(f'"{EXPECTED.strip(".")}"')
+    assert short["score"] == pytest.approx(9 / 11) and short["clean_score"] == 1.0
+    assert metrics("so " * 30 + EXPECTED)["clean_score"] == 0.0
+    long = metrics("x" * 30_000)
+    assert (long["score"], long["clean_score"], long["grounding"]) == (0.0, 0.0, 0.0)
+    assert metrics("")["grounding"] == 0.0
+
+
+def test_tokens_of_a_tokenizer_decide_where_the_official_needle_goes(tmp_path: Path) -> None:
+    class Letters:
+        all_special_ids = [0]
+
+        def encode(self, text: str) -> list[int]:
+            return [0, *map(ord, text)]
+
+        def decode(self, tokens: list[int], skip_special_tokens: bool = False) -> str:
+            return "".join(chr(t) for t in tokens if not (skip_special_tokens and t in self.all_special_ids))
+
+    folder = str(essays(tmp_path))
+    env = make(preset="official", source=folder, grid=((1000,), (50,)), tokenizer=Letters())
+    env.reset(seed=0)
+    before, after = env.task.text.split(NEEDLE)
+    assert len(env.task.text) + 2 == 800  # with a special token before each of the two texts
+    assert before.endswith(".") and after.startswith((" ", "\n"))
+    env = make(preset="official", source=folder, grid=((1000,), (50,)), tokenizer=Letters(), period_tokens=[ord("s")])
+    env.reset(seed=0)
+    assert env.task.text.split(NEEDLE)[0].endswith("s")
+
+
+@pytest.mark.parametrize(
+    ("keywords", "problem"),
+    [
+        ({"preset": "mine"}, "'official'"),
+        ({"grid": ((100,), (0, 101))}, "0 to 100"),
+        ({"grid": ((), (0,))}, "grid"),
+        ({"grid": (100, 0)}, "grid"),
+        ({"grid": ((100,), (0,)), "length": 5}, "leave length and depth out"),
+        ({"preset": "official", "source": "{}", "needles": 2}, "one needle"),
+        ({"preset": "official", "source": "{}", "tokenizer": len}, "encode and decode"),
+        ({"preset": "official", "source": "{}/empty"}, r"expected the essays"),
+    ],
+)
+def test_grids_that_cannot_be_are_refused(tmp_path: Path, keywords: dict[str, Any], problem: str) -> None:
+    essays(tmp_path)
+    (tmp_path / "empty").mkdir()
+    filled = {k: v.format(tmp_path) if isinstance(v, str) else v for k, v in keywords.items()}
+    with pytest.raises(ValueError, match=problem):
+        make(**filled)

@@ -1,0 +1,1 @@
+"""RULER: retrieval, tracing, counting and question answering in texts of any length."""
