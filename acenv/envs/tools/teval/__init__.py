@@ -1,0 +1,1 @@
+"""T-Eval: six single skills of using tools, each in two formats."""
