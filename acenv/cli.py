@@ -6,26 +6,23 @@ episodes are errors (the same command tries them again); 130 interrupted (the sa
 
 from __future__ import annotations
 
-import io
 import json
-import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, TextIO
+from typing import Annotated, Any
 
 import gymnasium
 import typer
-from rich import box
 from rich.console import Console
 from rich.panel import Panel
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 import acenv
+from acenv.analysis.official import official_scores
 from acenv.compressors.options import CompressionError
+from acenv.display import console, flat, plain_text, print_comparisons, print_json, print_results, progress_bars
 from acenv.evaluation import PolicyError
 from acenv.registry import resolve_env_ids
 from acenv.runs import Results, RunError
@@ -40,7 +37,6 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-console = Console()
 errors = Console(stderr=True)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, and nothing else there.")]
@@ -102,7 +98,7 @@ def envs(as_json: Json = False) -> None:
     """List the environments and the suites."""
     ids = acenv.env_ids()
     if as_json:
-        _print_json({"envs": ids, "suites": acenv.suites})
+        print_json({"envs": ids, "suites": acenv.suites})
         return
     table = Table("environment", "what it is")
     for env_id in ids:
@@ -133,12 +129,12 @@ def play(
     episode = results.episodes[0]
     transcript = results.transcript(episode.key)
     if as_json:
-        _print_json({"episode": _plain(episode), "messages": list(transcript.messages)})
+        print_json({"episode": _plain(episode), "messages": list(transcript.messages)})
     elif policy != "human":
         for message in transcript.messages:
-            console.print(Panel(_text(message["content"]), title=message["role"], title_align="left"))
+            console.print(Panel(plain_text(message["content"]), title=message["role"], title_align="left"))
     else:
-        console.print(Panel(_text(transcript.messages[-1]["content"]), title=transcript.messages[-1]["role"]))
+        console.print(Panel(plain_text(transcript.messages[-1]["content"]), title=transcript.messages[-1]["role"]))
     if not as_json:
         metrics = ", ".join(f"{name} {value:g}" for name, value in episode.metrics.items())
         console.print(f"return {episode.return_:.3f} in {episode.length} steps: {metrics}", highlight=False)
@@ -168,7 +164,7 @@ def evaluate_command(
     """Let a policy act in environments, and record the episodes."""
     env_ids = resolve_env_ids(env_names or ["quick"])
     actor = acenv.load_policy(policy, **_options(policy_option, "--policy-option"))
-    with _progress(as_json) as watcher:
+    with progress_bars(as_json) as watcher:
         done = watcher.stage(f"{actor.name}: {len(env_ids)} environments", episodes * len(env_ids))
         results = acenv.evaluate(
             env_ids,
@@ -181,9 +177,16 @@ def evaluate_command(
             progress=lambda episode: done(),
         )
     if as_json:
-        _print_json({"policy": actor.name, "mean_returns": results.mean_returns(), "errors": len(results.errors)})
+        print_json(
+            {
+                "policy": actor.name,
+                "mean_returns": results.mean_returns(),
+                "official": official_scores(results),
+                "errors": len(results.errors),
+            }
+        )
     else:
-        _print_results(results)
+        print_results(results)
     _exit_on_errors(results)
 
 
@@ -206,17 +209,17 @@ def compress(
     from acenv.compressors import MANIFEST
 
     texts = _paragraphs(calibration) if calibration is not None else None
-    with _progress(as_json) as watcher:
+    with progress_bars(as_json) as watcher:
         done = watcher.stage(f"{method} of {model}")
         folder = acenv.compress(model, method, out, texts)
         done()
     manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     if as_json:
-        _print_json({"folder": str(folder), **manifest})
+        print_json({"folder": str(folder), **manifest})
         return
     console.print(f"{manifest['method']} -> {folder}", highlight=False)
     table = Table("measured", "value")
-    for name, value in _flat(manifest["measured"]):
+    for name, value in flat(manifest["measured"]):
         table.add_row(name, f"{value:.4g}" if isinstance(value, float) else str(value))
     console.print(table)
 
@@ -258,15 +261,15 @@ def bench(
         },
         policy=_options(policy_option, "--policy-option"),
     )
-    with _progress(as_json) as watcher:
+    with progress_bars(as_json) as watcher:
         data = run_bench(settings, out, watcher, jobs=jobs)
     runs = [data.reference, *(c.results for c in data.candidates)]
     if as_json:
-        _print_json(
+        print_json(
             {"report": str(out / "report.html"), "methods": {c.name: c.comparison.to_dict() for c in data.candidates}}
         )
     else:
-        _print_comparisons({c.name: c.comparison for c in data.candidates})
+        print_comparisons({c.name: c.comparison for c in data.candidates})
         console.print(f"report: {out / 'report.html'}", highlight=False)
     _exit_on_errors(*runs)
 
@@ -283,9 +286,9 @@ def compare(
     base = Results.load(reference)
     comparisons = compare_all(base, {_run_name(path): Results.load(path) for path in candidates})
     if as_json:
-        _print_json({name: comparison.to_dict() for name, comparison in comparisons.items()})
+        print_json({name: comparison.to_dict() for name, comparison in comparisons.items()})
     else:
-        _print_comparisons(comparisons)
+        print_comparisons(comparisons)
 
 
 @app.command(epilog=_example("acenv report runs/bench", "acenv report runs/dense runs/gptq4 --out report.html"))
@@ -319,46 +322,12 @@ def report(
         )
     path = write_report(data, out or folders[0] / "report.html")
     if as_json:
-        _print_json({"report": str(path)})
+        print_json({"report": str(path)})
     else:
         console.print(f"report: {path}", highlight=False)
 
 
 # Helpers
-
-
-class _Bars:
-    """Stages as progress bars, or as nothing."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-
-    def stage(self, title: str, total: int = 1) -> Callable[[], None]:
-        """A new bar; gives what moves it on by one."""
-        task = self._progress.add_task(title, total=total)
-        return lambda: self._progress.advance(task)
-
-
-@contextmanager
-def _progress(quiet: bool) -> Iterator[_Bars]:
-    """Progress bars on standard error, where they are in no pipe's way."""
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with _own_stderr() as stream, Progress(*columns, console=Console(file=stream), disable=quiet) as progress:
-        yield _Bars(progress)
-
-
-def _own_stderr() -> TextIO:
-    """Standard error by a descriptor of its own: compressors silence descriptor 2 while their engines chatter."""
-    try:
-        return os.fdopen(os.dup(2), "w")
-    except OSError:  # It is closed, so nobody is watching.
-        return io.StringIO()
 
 
 def _options(pairs: Sequence[str] | None, flag: str) -> dict[str, Any]:
@@ -387,7 +356,7 @@ def _human(stdin: Any) -> Callable[[Any], str]:
     def ask(messages: Any) -> str:
         assistants = [i for i, m in enumerate(messages) if m["role"] == "assistant"]
         for message in messages[assistants[-1] + 1 if assistants else 0 :]:
-            console.print(Panel(_text(message["content"]), title=message["role"], title_align="left"))
+            console.print(Panel(plain_text(message["content"]), title=message["role"], title_align="left"))
         console.print("your action (end with an empty line):", style="bold")
         lines = []
         for line in stdin:
@@ -400,12 +369,6 @@ def _human(stdin: Any) -> Callable[[Any], str]:
         return "\n".join(lines)
 
     return ask
-
-
-def _text(content: str) -> Any:
-    from rich.text import Text
-
-    return Text(content)
 
 
 def _first_sentence(entry: object) -> str:
@@ -424,14 +387,6 @@ def _paragraphs(path: Path) -> list[str]:
     return texts
 
 
-def _flat(data: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in data.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
-
-
 def _plain(episode: acenv.Episode) -> dict[str, Any]:
     from dataclasses import asdict
 
@@ -439,42 +394,6 @@ def _plain(episode: acenv.Episode) -> dict[str, Any]:
     if episode.error is not None:
         record["return_"] = None
     return record
-
-
-def _print_json(data: Any) -> None:
-    print(json.dumps(data, indent=2, ensure_ascii=False))
-
-
-def _print_results(results: Results) -> None:
-    table = Table("environment", "episodes", "mean return", "success", "errors")
-    for env_id, mean in results.mean_returns().items():
-        scored = [e for e in results.episodes if e.env_id == env_id and e.error is None]
-        failed = sum(e.env_id == env_id for e in results.errors)
-        success = sum(e.metrics.get("success", 0.0) for e in scored) / len(scored)
-        table.add_row(env_id, str(len(scored)), f"{mean:.3f}", f"{success:.3f}", str(failed))
-    console.print(table)
-
-
-def _print_comparisons(comparisons: dict[str, Any]) -> None:
-    for name, comparison in comparisons.items():
-        table = Table(
-            title=f"{name} against {comparison.reference}", title_justify="left", box=box.SIMPLE, pad_edge=False
-        )
-        for column in ("environment", "n", "returns", "difference [95%]", "kept", "p"):
-            table.add_column(column, no_wrap=True, justify="left" if column == "environment" else "right")
-        for part in (*comparison.environments, comparison.overall):
-            d = part.difference
-            table.add_row(
-                part.env_id.removeprefix("acenv/").rsplit("-v", 1)[0],
-                str(part.episodes),
-                f"{part.reference.estimate:.2f}>{part.candidate.estimate:.2f}",
-                f"{d.estimate:+.3f} [{d.low:+.2f}, {d.high:+.2f}]",
-                "-" if part.retention is None else f"{part.retention.estimate:.0%}",
-                "<.001" if part.p_adjusted < 0.001 else f"{part.p_adjusted:.3f}",
-                style="bold" if part is comparison.overall else None,
-            )
-        console.print(table)
-    console.print("p: exact McNemar on solved tasks, Holm-adjusted; intervals: paired bootstrap", style="dim")
 
 
 def _exit_on_errors(*runs: Results) -> None:

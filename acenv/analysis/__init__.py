@@ -2,6 +2,7 @@
 
 from acenv.analysis.comparison import Comparison, EnvComparison, compare, compare_all
 from acenv.analysis.energy import energy, energy_shift, kl_divergence
+from acenv.analysis.official import official_scores
 from acenv.analysis.ranking import rank_agreement
 from acenv.analysis.replay import EpisodeInternals, Replay, replay
 from acenv.analysis.spectrum import GramAccumulator, SpectrumAccumulator, effective_rank, singular_value_rank
@@ -23,6 +24,7 @@ __all__ = [
     "energy_shift",
     "holm",
     "kl_divergence",
+    "official_scores",
     "mcnemar_exact",
     "paired_bootstrap",
     "rank_agreement",

@@ -1,0 +1,117 @@
+"""What people see in the terminal: tables, progress bars, and JSON where it is asked for."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TextIO
+
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from acenv.analysis.official import official_scores
+from acenv.runs import Results
+
+console = Console()
+
+
+class Bars:
+    """Stages as progress bars, or as nothing."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def stage(self, title: str, total: int = 1) -> Callable[[], None]:
+        """A new bar; gives what moves it on by one."""
+        task = self._progress.add_task(title, total=total)
+        return lambda: self._progress.advance(task)
+
+
+@contextmanager
+def progress_bars(quiet: bool) -> Iterator[Bars]:
+    """Progress bars on standard error, where they are in no pipe's way."""
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with _own_stderr() as stream, Progress(*columns, console=Console(file=stream), disable=quiet) as progress:
+        yield Bars(progress)
+
+
+def _own_stderr() -> TextIO:
+    """Standard error by a descriptor of its own: compressors silence descriptor 2 while their engines chatter."""
+    try:
+        return os.fdopen(os.dup(2), "w")
+    except OSError:  # It is closed, so nobody is watching.
+        return io.StringIO()
+
+
+def plain_text(content: str) -> Text:
+    """A text without markup."""
+    return Text(content)
+
+
+def flat(data: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The leaves of nested objects, with dotted names."""
+    for name, value in data.items():
+        if isinstance(value, dict):
+            yield from flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def print_json(data: Any) -> None:
+    """JSON on standard output."""
+    print(json.dumps(data, indent=2, ensure_ascii=False))
+
+
+def print_results(results: Results) -> None:
+    """Mean returns, and the numbers of the official scripts where the run has any."""
+    table = Table("environment", "episodes", "mean return", "success", "errors")
+    for env_id, mean in results.mean_returns().items():
+        scored = [e for e in results.episodes if e.env_id == env_id and e.error is None]
+        failed = sum(e.env_id == env_id for e in results.errors)
+        success = sum(e.metrics.get("success", 0.0) for e in scored) / len(scored)
+        table.add_row(env_id, str(len(scored)), f"{mean:.3f}", f"{success:.3f}", str(failed))
+    console.print(table)
+    # What is missing, and how many episodes went in, is for machines.
+    official = {k: v for k, v in official_scores(results).items() if k not in ("T-Eval/missing", "episodes")}
+    if official:
+        table = Table("official score", "", "")
+        for name, numbers in official.items():
+            for number, value in numbers.items():
+                table.add_row(name, number, f"{value:.4g}")
+                name = ""
+        console.print(table)
+
+
+def print_comparisons(comparisons: dict[str, Any]) -> None:
+    """A table for each candidate."""
+    for name, comparison in comparisons.items():
+        table = Table(
+            title=f"{name} against {comparison.reference}", title_justify="left", box=box.SIMPLE, pad_edge=False
+        )
+        for column in ("environment", "n", "returns", "difference [95%]", "kept", "p"):
+            table.add_column(column, no_wrap=True, justify="left" if column == "environment" else "right")
+        for part in (*comparison.environments, comparison.overall):
+            d = part.difference
+            table.add_row(
+                part.env_id.removeprefix("acenv/").rsplit("-v", 1)[0],
+                str(part.episodes),
+                f"{part.reference.estimate:.2f}>{part.candidate.estimate:.2f}",
+                f"{d.estimate:+.3f} [{d.low:+.2f}, {d.high:+.2f}]",
+                "-" if part.retention is None else f"{part.retention.estimate:.0%}",
+                "<.001" if part.p_adjusted < 0.001 else f"{part.p_adjusted:.3f}",
+                style="bold" if part is comparison.overall else None,
+            )
+        console.print(table)
+    console.print("p: exact McNemar on solved tasks, Holm-adjusted; intervals: paired bootstrap", style="dim")
