@@ -49,11 +49,14 @@ def test_eval_writes_a_run_and_says_the_returns(capsys: pytest.CaptureFixture[st
     assert answer == {
         "policy": "oracle",
         "mean_returns": {"acenv/ToolSandbox-v0": 1.0, "acenv/PDDL-v0": 1.0},
+        "official": {},
         "errors": 0,
     }
     assert len((tmp_path / "run" / "episodes.jsonl").read_text().splitlines()) == 10
     code, out, _ = run(capsys, "eval", "--policy", "random", "--envs", "needle", "--episodes", "2")
     assert code == 0 and "Needle-v0" in out
+    official = run_json(capsys, "eval", "--policy", "oracle", "--envs", "ruler", "--episodes", "2")["official"]
+    assert official["episodes"] == {"RULER": 2.0} and set(official["RULER"].values()) == {100.0}
 
 
 def test_compare_and_report_read_run_folders(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
