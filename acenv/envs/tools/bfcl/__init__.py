@@ -1,0 +1,1 @@
+"""Function calling in the categories of the Berkeley Function Calling Leaderboard."""
