@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import networkx as nx
 
 from acenv.envs.encoders import Encoder
-from acenv.envs.matching import ZERO, Scores, harmonic_scores, match_nodes, similarities
-from acenv.envs.workflow.graph import WorkflowGraph
-from acenv.envs.workflow.scoring import UnscorableError, graph_scores, node_scores
+from acenv.envs.matching import ZERO, Scores, harmonic_scores, similarities
+from acenv.envs.workflow.graph import WorkflowGraph, edge_labels, node_texts, parse_graph
+from acenv.envs.workflow.scoring import UnscorableError, graph_scores, looked_at, match, node_scores, topological_orders
+
+_WORD = re.compile(r"\w+")
+_CUT_PAIR = re.compile(r"\(\s*+(\d++)\s*+,\s*+$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,36 +22,38 @@ class Evaluation:
     """The scores of one answer.
 
     Attributes:
-        node: Official node score.
+        node: Official node score; None where the official evaluator crashes.
         graph: Official graph score.
         node_corrected: See :func:`corrected_scores`.
         graph_corrected: See :func:`corrected_scores`.
-        unscored: The official evaluator would crash on this answer; all scores are 0.
+        unscored: Why the official evaluator crashes on this answer; empty if it does not.
     """
 
-    node: Scores = ZERO
+    node: Scores | None = ZERO
     graph: Scores = ZERO
     node_corrected: Scores = ZERO
     graph_corrected: Scores = ZERO
-    unscored: bool = False
+    unscored: str = ""
 
     @property
     def score(self) -> float:
-        """The mean of the official node F1 and graph F1."""
+        """The mean of the official node F1 and graph F1, or of the corrected ones where there is no official score."""
+        if self.node is None:
+            return (self.node_corrected.f1 + self.graph_corrected.f1) / 2
         return (self.node.f1 + self.graph.f1) / 2
 
     def metrics(self) -> dict[str, float]:
-        """All of it as floats, the official scores under their official names."""
+        """All of it as floats, the official scores under their official names; none for nodes where there is none."""
+        official = {"graph": self.graph} if self.node is None else {"node": self.node, "graph": self.graph}
         return {
-            "node_precision": self.node.precision,
-            "node_recall": self.node.recall,
-            "node_f1": self.node.f1,
-            "graph_precision": self.graph.precision,
-            "graph_recall": self.graph.recall,
-            "graph_f1": self.graph.f1,
+            **{
+                f"{kind}_{field.name}": getattr(scores, field.name)
+                for kind, scores in official.items()
+                for field in fields(scores)
+            },
             "node_f1_corrected": self.node_corrected.f1,
             "graph_f1_corrected": self.graph_corrected.f1,
-            "unscored": float(self.unscored),
+            "unscored": float(bool(self.unscored)),
         }
 
 
@@ -58,16 +64,61 @@ def evaluate_workflow(predicted: WorkflowGraph | None, gold: WorkflowGraph, enco
         predicted: The parsed answer; None, where the parser gives up, scores 0, as officially.
         gold: The right workflow.
         encoder: Compares the texts of the nodes.
+
+    Raises:
+        UnscorableError: The gold workflow is at fault, so that no answer can be scored.
     """
+    topological_orders(gold)  # raises where it is the gold workflow that is at fault
     if predicted is None:
         return Evaluation()
+    rows = [0, *(i + 1 for i in looked_at(predicted.inner, gold, encoder)), predicted.end]
+    cosines = similarities([predicted.nodes[i] for i in rows], gold.nodes, encoder)
+    graph = graph_scores(predicted, gold, {rows[i]: j for i, j in match(cosines).items()})
     try:
-        node = node_scores(predicted, gold, encoder)
-    except UnscorableError:
-        return Evaluation(unscored=True)
-    cosines = similarities(predicted.nodes, gold.nodes, encoder)
-    graph = graph_scores(predicted, gold, match_nodes(cosines))
-    return Evaluation(node, graph, *corrected_scores(predicted, gold, match_nodes(cosines[1:-1, 1:-1])))
+        node, reason = node_scores(predicted, gold, encoder), ""
+    except UnscorableError as error:
+        node, reason = None, str(error)
+    inner = {rows[i + 1]: j + 1 for i, j in match(cosines[1:-1, 1:-1]).items() if j != -1}
+    return Evaluation(node, graph, *corrected_scores(predicted, gold, inner), unscored=reason)
+
+
+def evaluate_text(text: str, gold: WorkflowGraph, encoder: Encoder, *, stop_at_end: bool = False) -> Evaluation:
+    """Score an answer as it was written.
+
+    ACBench generates with the stop string "END", so that every answer ends before its first edge to END, and no answer
+    can reach a graph F1 of 1. The corrected scores are therefore those of the answer that :func:`restore_end` gives, if
+    they are better: some gold workflows have nodes that lead nowhere.
+
+    Args:
+        text: The answer.
+        gold: The right workflow.
+        encoder: Compares the texts of the nodes.
+        stop_at_end: Give the official scores of the answer up to its first "END", as in ACBench.
+    """
+    scored = text.split("END", 1)[0] if stop_at_end else text
+    official, *whole = (
+        evaluate_workflow(parse_graph(variant), gold, encoder)
+        for variant in dict.fromkeys((scored, text, restore_end(text)))
+    )
+    best = max((official, *whole), key=lambda evaluation: evaluation.graph_corrected.f1)
+    return replace(official, node_corrected=best.node_corrected, graph_corrected=best.graph_corrected)
+
+
+def restore_end(text: str) -> str:
+    r"""Complete an answer that was cut at the stop string "END": every node without a successor leads to END.
+
+    Edges between nodes that stood behind the first edge to END are lost. Other texts are returned as they are.
+
+    >>> restore_end("Node:\n1: mix\n2: eat\nEdge: (START,1) (START,2) (1,")
+    'Node:\n1: mix\n2: eat\nEdge: (START,1) (START,2) (1,END) (2,END)'
+    """
+    stripped = text.rstrip()
+    cut = _CUT_PAIR.search(stripped, max(0, len(stripped) - 60))
+    if cut is None:
+        return text
+    last = {cut[1].lstrip("0")} | {a.lstrip("0") for a, _ in edge_labels(text)}
+    loose = [str(i) for i in range(1, len(node_texts(text)) + 1) if str(i) not in last]
+    return " ".join([f"{stripped}END)", *(f"({label},END)" for label in loose)])
 
 
 def corrected_scores(
@@ -79,17 +130,17 @@ def corrected_scores(
     START and END do not count, all topological orders do, and an answer without a right node scores 0. The graph score
     counts the edges that are edges of the gold workflow after their nodes have been replaced with the nodes that they
     are matched with: renumbering an answer costs nothing, superfluous edges cost precision, and without a matched node
-    the score is 0. Steps with the same text are matched in their order.
+    the score is 0. Steps of the same words are matched in their order.
 
     Args:
         predicted: The answer.
         gold: The right workflow, without cycles.
-        matching: :func:`~acenv.envs.matching.match_nodes` of the nodes between START and END, counted from 0.
+        matching: Which gold node each matched node between START and END is matched with.
 
     Returns:
         Node scores and graph scores.
     """
-    mapped = _in_order({i + 1: j + 1 for i, j in matching.items() if j != -1}, predicted)
+    mapped = _in_order(matching, predicted)
     edges, gold_edges = set(predicted.edges), set(gold.edges)
     if not mapped:
         return ZERO, ZERO
@@ -102,11 +153,11 @@ def corrected_scores(
     return node, harmonic_scores(shared / len(edges), shared / len(gold_edges))
 
 
-def _in_order(mapped: dict[int, int], predicted: WorkflowGraph) -> dict[int, int]:
-    """The same matching, but repeated texts are matched in their order: the first with the first, and so on."""
-    groups: dict[str, list[int]] = {}
+def _in_order(mapped: Mapping[int, int], predicted: WorkflowGraph) -> dict[int, int]:
+    """The same matching, but texts of the same words are matched in their order: the first with the first, and so."""
+    groups: dict[tuple[str, ...], list[int]] = {}
     for i in mapped:
-        groups.setdefault(predicted.nodes[i], []).append(i)
+        groups.setdefault(tuple(_WORD.findall(predicted.nodes[i].lower())), []).append(i)
     pairs = (zip(group, sorted(mapped[i] for i in group), strict=True) for group in groups.values())
     return dict(sorted(pair for group in pairs for pair in group))
 
@@ -127,7 +178,8 @@ def _ancestors(graph: WorkflowGraph) -> list[set[int]]:
     """Of each node, the nodes that must come before it."""
     successors: list[list[int]] = [[] for _ in graph.nodes]
     for a, b in set(graph.edges):
-        successors[a].append(b)
+        if max(a, b) < len(graph.nodes):
+            successors[a].append(b)
     before: list[set[int]] = [set() for _ in graph.nodes]
     for start in range(len(graph.nodes)):
         waiting = [*successors[start]]

@@ -8,11 +8,10 @@ import numpy as np
 
 from acenv.envs.base import Difficulty, pick
 from acenv.envs.workflow.domains import DOMAINS, LITERALS, Api, Domain
-from acenv.envs.workflow.graph import Edge, WorkflowGraph, close_graph, render_graph
+from acenv.envs.workflow.graph import Edge, WorkflowGraph, close_graph
 from acenv.envs.workflow.scoring import topological_orders
 from acenv.envs.workflow.simple_calls import SIMPLE_CALLS, VALUES
-from acenv.envs.workflow.task import WorkflowTask
-from acenv.types import Message
+from acenv.envs.workflow.task import WorkflowTask, make_task
 
 EASY_SYSTEM = """\
 Plan the task as a graph of API calls. Answer like this:
@@ -71,11 +70,6 @@ def _is_scored_fairly(gold: WorkflowGraph) -> bool:
     return gold.inner in topological_orders(gold)
 
 
-def _task(system: str, user: str, gold: WorkflowGraph) -> WorkflowTask:
-    messages = (Message(role="system", content=system), Message(role="user", content=user))
-    return WorkflowTask(messages, render_graph(gold), gold)
-
-
 # Easy ----------------------------------------------------------------------------------------------------------------
 
 # A task is a sequence of stages; the calls of a stage happen at the same time, after all calls of the stage before.
@@ -111,7 +105,7 @@ def _easy(rng: np.random.Generator) -> WorkflowTask:
     task = task[0].upper() + task[1:]
     apis = "\n".join(call.listing for call in listed)
     gold = close_graph([f"{call.name} {value}" for call, value in zip(used, values, strict=True)], edges)
-    return _task(EASY_SYSTEM, f"Task: {task}\nAPIs:\n{apis}", gold)
+    return make_task(EASY_SYSTEM, f"Task: {task}\nAPIs:\n{apis}", gold, "calls")
 
 
 # Medium and hard -----------------------------------------------------------------------------------------------------
@@ -193,7 +187,7 @@ def _compose(
     edges = {(number[output], i) for i, api in enumerate(order, 1) for output in api.inputs}
     nodes = [" ".join([api.name, ", ".join(values[api.name].values())]).strip() for api in order]
     apis = "\n".join(f"- {api.listing}" for api in listed)
-    return _task(SYSTEM, f"Task: {text}\n\nAPIs:\n{apis}", close_graph(nodes, edges))
+    return make_task(SYSTEM, f"Task: {text}\n\nAPIs:\n{apis}", close_graph(nodes, edges), "calls")
 
 
 def _numbered(used: Sequence[Api], listed: Sequence[Api]) -> list[Api]:

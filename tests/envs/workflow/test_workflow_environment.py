@@ -11,23 +11,6 @@ from acenv.envs.workflow.graph import render_graph
 from acenv.spaces import Text
 
 DIFFICULTIES = ("easy", "medium", "hard")
-GOLD = "Node:\n1: boil water\n2: pour tea\nEdge: (START,1) (1,2) (2,END)"
-
-
-def record(gold=GOLD, **changes):
-    messages = [
-        {"role": "system", "content": "Plan."},
-        {"role": "user", "content": "Make tea."},
-        {"role": "assistant", "content": gold},
-    ]
-    return {"source": "kitchen", "id": "kitchen_1", "target": "graph", "conversations": messages, **changes}
-
-
-@pytest.fixture
-def official(tmp_path):
-    gold = "Node:\n1: fill tub\n2: wash cat\n3: dry cat\nEdge: (START,1) (1,2) (2,3) (3,END)"
-    (tmp_path / "graph_eval.json").write_text(json.dumps([record(), record(gold)]))
-    return tmp_path
 
 
 @pytest.mark.parametrize("difficulty", DIFFICULTIES)
@@ -120,8 +103,12 @@ def test_edges_without_nodes_are_unscored():
     env = WorkflowFunctionCallEnv()
     env.reset(seed=0)
     env.step("Edge: (START,1) (1,END)")
-    _, reward, _, _, info = env.step("Finish")
-    assert (reward, info["metrics"]["unscored"]) == (0.0, 1.0)
+    _, reward, terminated, _, info = env.step("Finish")
+    assert (reward, terminated, info["metrics"]["unscored"]) == (0.0, True, 1.0)
+    assert "node_f1" not in info["metrics"]
+    assert "graph_f1" in info["metrics"]  # its official evaluator does not crash
+    assert "unscored" not in info
+    assert env.state.unscored == "the answer has edges but no numbered node"
 
 
 def test_a_workflow_cannot_grow_without_end():
@@ -170,7 +157,8 @@ def test_no_mix_of_fragments_raises(actions):
         _, reward, terminated, truncated, info = env.step(action)
         total += reward
         if terminated or truncated:
-            assert total == pytest.approx((info["metrics"]["node_f1"] + info["metrics"]["graph_f1"]) / 2)
+            kind = "f1_corrected" if info["metrics"]["unscored"] else "f1"
+            assert total == pytest.approx((info["metrics"][f"node_{kind}"] + info["metrics"][f"graph_{kind}"]) / 2)
             break
 
 
@@ -217,58 +205,6 @@ def test_instances_do_not_disturb_each_other():
     make = WorkflowFunctionCallEnv
     alone = [play(transcript(make(difficulty=d), s))[0] for d, s in (("medium", 1), ("hard", 2))]
     assert play(transcript(make(difficulty="medium"), 1), transcript(make(difficulty="hard"), 2)) == alone
-
-
-def test_official_records(official):
-    env = WorkflowFunctionCallEnv(source=official)
-    messages, _ = env.reset(options={"index": 0})
-    assert [m["content"] for m in messages] == ["Plan.", "Make tea."]
-    assert env.step(GOLD)[1:4] == (1.0, True, False)
-    env.reset(options={"index": 0})
-    assert env.step("1: boil water\n(START,1) (1,END)")[1] == 0.0  # no "Node": officially unreadable
-    env.reset(options={"index": 1})
-    _, reward, _, truncated, info = env.step("Node:\n1: fill tub\n2: wash cat\n3: dry cat\nEdge: (START,1) (1,2) (2,3")
-    assert truncated
-    assert 0.0 < reward < 1.0
-    assert info["metrics"]["node_f1"] == 1.0
-    drawn = {env.reset(seed=seed)[0] and env.task.gold_text for seed in range(20)}
-    assert len(drawn) == 2
-    assert env.reset(seed=3) == WorkflowFunctionCallEnv(source=official / "graph_eval.json").reset(seed=3)
-    with pytest.raises(ValueError, match="records 0 to 1"):
-        env.reset(options={"index": 2})
-    with pytest.raises(ValueError, match="generates its tasks"):
-        WorkflowFunctionCallEnv().reset(options={"index": 0})
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ("{", "not JSON"),
-        ("[]", "a list of records, got none"),
-        ("3", "a list of records, got 3"),
-        ('["x"]', "record 0: expected an object with 'conversations', got a text"),
-        (json.dumps([record(), {"id": 1}]), "record 1: expected an object with 'conversations'"),
-        (json.dumps([record(conversations=[])]), "record 0: 'conversations' must be a list"),
-        (json.dumps([record(conversations=[{"role": "user"}] * 2)]), "record 0, message 0: expected 'content'"),
-        (json.dumps([record(conversations=record()["conversations"][:2])]), "record 0: the last message must be"),
-        (json.dumps([record("Do it.")]), "record 0: expected a gold workflow"),
-        (json.dumps([record("Node:\n1: a\nEdge: (START,1) (1,1)")]), "record 0: the gold workflow has a cycle"),
-        (json.dumps([record("Node:\n1: a\nEdge: (START,4)")]), "record 0: the gold workflow has an edge to node 4"),
-    ],
-)
-def test_malformed_files_are_explained(tmp_path, content, message):
-    path = tmp_path / "graph_eval.json"
-    path.write_text(content)
-    with pytest.raises(ValueError, match="graph_eval.json") as caught:
-        WorkflowFunctionCallEnv(source=path)
-    assert message in str(caught.value)
-
-
-def test_a_missing_file_is_explained(official):
-    with pytest.raises(FileNotFoundError, match=r"these folders in it do: .*" + official.name):
-        WorkflowFunctionCallEnv(source=official.parent)
-    with pytest.raises(FileNotFoundError, match="no graph_eval.json at"):
-        WorkflowFunctionCallEnv(source=official / "nothing")
 
 
 def test_an_encoder_of_ones_own():

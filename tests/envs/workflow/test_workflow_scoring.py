@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from acenv.envs.encoders import HashEncoder, load_encoder
 from acenv.envs.matching import match_nodes
-from acenv.envs.workflow.evaluation import evaluate_workflow
+from acenv.envs.workflow.evaluation import evaluate_text, evaluate_workflow, restore_end
 from acenv.envs.workflow.graph import END, START, WorkflowGraph, close_graph, parse_graph
-from acenv.envs.workflow.scoring import UnscorableError, node_scores, topological_orders
+from acenv.envs.workflow.scoring import UnscorableError, looked_at, match, node_scores, topological_orders
 
 ENCODER = HashEncoder()
 TEXTS = ["buy flour", "mix dough", "heat oven", "bake bread", "call grandma", "set table"]
@@ -52,9 +52,10 @@ def test_an_answer_without_nodes_is_unscored():
     with pytest.raises(UnscorableError, match="no numbered node"):
         node_scores(answer, CHAIN, ENCODER)
     evaluation = evaluate_workflow(answer, CHAIN, ENCODER)
-    assert evaluation.unscored
+    assert evaluation.unscored == "the answer has edges but no numbered node"
     assert evaluation.score == 0.0
-    assert set(evaluation.metrics().values()) == {0.0, 1.0}
+    assert {name for name in evaluation.metrics() if name.startswith("node")} == {"node_f1_corrected"}
+    assert evaluation.metrics()["unscored"] == 1.0
 
 
 def test_the_official_faults_and_the_corrected_scores_beside_them():
@@ -122,6 +123,63 @@ def test_matching_has_the_largest_sum(rows):
     strong = np.where(cosines > np.float32(0.6), cosines, 0.0)
     best = max(sum(strong[i, p[i]] for i in range(len(rows))) for p in permutations(range(3), len(rows)))
     assert sum(strong[i, j] for i, j in matching.items()) == pytest.approx(best)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.lists(st.sampled_from([0.1, 0.6, 0.7, 0.70001, 0.9, 1.0]), min_size=4, max_size=4), min_size=1, max_size=6
+    )
+)
+def test_matching_in_less_time_finds_what_networkx_finds(rows):
+    cosines = np.array(rows, dtype=np.float32)
+    assert match(cosines) == match_nodes(cosines)
+
+
+def test_long_answers_are_looked_at_in_part():
+    parallel = close_graph(TEXTS, set())
+    assert looked_at(TEXTS * 2, parallel, ENCODER) == list(range(12))
+    assert looked_at(["nothing like it"] * 500, parallel, ENCODER) == []
+    assert looked_at(["nothing like it"] * 500 + TEXTS, parallel, ENCODER) == list(range(500, 506))
+    everywhere = looked_at([f"{text} today" for text in TEXTS] * 90, parallel, ENCODER)
+    assert len(parallel.nodes) + 8 <= len(everywhere) <= 100
+    assert everywhere == list(range(len(everywhere)))
+
+
+def test_all_nodes_of_a_long_answer_count_in_the_precision():
+    answer = close_graph(TEXTS[:3] * 200, set())
+    evaluation = evaluate_workflow(answer, CHAIN, ENCODER)
+    assert evaluation.node is not None
+    for scores in (evaluation.node, evaluation.node_corrected):
+        assert 0.0 < 600 * scores.precision == pytest.approx(3 * scores.recall)
+
+
+def test_an_answer_cut_at_end_is_restored():
+    whole = "Node:\n1: buy flour\n2: mix dough\n3: heat oven\nEdge: (START,1) (START,3) (1,2) (2,END) (3,END)"
+    cut = whole.split("END")[0]
+    assert restore_end(cut) == whole
+    assert restore_end(whole) == whole
+    assert restore_end(f"{whole} ...") == f"{whole} ..."
+    gold = parse_graph(whole)
+    assert gold is not None
+    evaluation = evaluate_text(cut, gold, ENCODER)
+    assert evaluation.graph.f1 < evaluation.graph_corrected.f1 == 1.0
+    assert evaluate_text(whole, gold, ENCODER, stop_at_end=True) == evaluation
+    assert evaluate_text(whole, gold, ENCODER).graph.f1 == 1.0
+
+
+@pytest.mark.parametrize(
+    "text", ["", "(", "(3,", "Node (0001,", "(" * 20_000, "(1," * 6_000, "Node 1: a (" + "1" * 19_000 + ","]
+)
+def test_restoring_accepts_any_text(text):
+    assert restore_end(text).startswith(text)
+
+
+def test_every_text_is_encoded_once():
+    encoder = HashEncoder()
+    for _ in range(3):
+        evaluate_workflow(CHAIN, CHAIN, encoder)
+    assert encoder._text.cache_info().misses == len(set(CHAIN.nodes))
 
 
 def test_hash_vectors():
