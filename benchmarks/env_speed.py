@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--difficulty", nargs="+", default=["easy", "medium", "hard"])
     arguments = parser.parse_args()
     print(f"{'environment':32} {'difficulty':10} {'step':>10} {'episode':>10}   steps/s")
-    for env_id in acenv.suites["quick"]:
+    for env_id in acenv.env_ids():
         for difficulty in arguments.difficulty:
             by_step, by_episode = measure(env_id, difficulty, arguments.seconds)
             print(f"{env_id:32} {difficulty:10} {by_step:10,.0f} {by_episode:10,.0f}")

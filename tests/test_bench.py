@@ -13,7 +13,7 @@ from acenv.runs import RunError
 SETTINGS = BenchSettings(
     model="nano",
     methods=("magnitude:sparsity=0.7", "magnitude:pattern=2:4"),
-    envs=("toolcalling", "needle"),
+    envs=("ToolSandbox", "needle"),
     episodes=3,
     env_kwargs={"difficulty": "easy"},
     policy={"max_new_tokens": 60},

@@ -38,5 +38,5 @@ def test_nano_is_compressed_and_acts(tmp_path: Path) -> None:
     assert 4 <= manifest["measured"]["bits_per_weight"] < 5
     assert manifest["measured"]["levels_max"] <= 16
     assert manifest["measured"]["disk_bytes"] < manifest["measured"]["source_disk_bytes"]
-    results = acenv.evaluate("toolcalling", f"hf:{folder}", range(3), env_kwargs={"difficulty": "easy"})
+    results = acenv.evaluate("ToolSandbox", f"hf:{folder}", range(3), env_kwargs={"difficulty": "easy"})
     assert not results.errors

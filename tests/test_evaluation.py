@@ -93,7 +93,7 @@ def test_results_do_not_depend_on_slots_or_workers() -> None:
 
 def test_a_batch_is_never_larger_than_the_policy_takes() -> None:
     policy = Expert(capacity=3)
-    acenv.evaluate("toolcalling", policy, range(8), slots=8, env_kwargs=EASY)
+    acenv.evaluate("ToolSandbox", policy, range(8), slots=8, env_kwargs=EASY)
     assert max(len(batch) for batch in policy.batches) == 3
 
 

@@ -16,6 +16,10 @@ BARS = {
 }
 
 
+EVERYWHERE = 0.3
+"""What it reaches in every environment that makes its own tasks."""
+
+
 @pytest.fixture(scope="module")
 def results() -> Results:
     return acenv.evaluate(list(BARS), "nano", range(40), env_kwargs={"difficulty": "easy"})
@@ -29,11 +33,22 @@ def test_it_reaches_its_bars_and_leaves_room_for_a_drop(results: Results) -> Non
     assert min(means.values()) < 1.0
 
 
+@pytest.mark.parametrize("answer_format", ["json", "str"])
+def test_it_acts_in_every_generated_environment(answer_format: str) -> None:
+    teval = {env_id: {"format": answer_format} for env_id in acenv.suites["toolcalling"] if "Sandbox" not in env_id}
+    teval.pop("acenv/BFCL-v0")
+    others = [env_id for env_id in acenv.env_ids() if env_id not in teval and env_id not in BARS]
+    wanted = [*teval, *(others if answer_format == "json" else [])]
+    results = acenv.evaluate(wanted, "nano", range(20), env_kwargs={"difficulty": "easy", **teval})
+    assert not results.errors
+    assert {env_id: mean for env_id, mean in results.mean_returns().items() if mean < EVERYWHERE} == {}
+
+
 def test_it_fits_into_the_package() -> None:
     assert sum(file.stat().st_size for file in NANO.iterdir()) < 12e6
     assert (NANO / "README.md").read_text(encoding="utf-8").startswith("# nano")
 
 
 def test_larger_tasks_are_not_made_for_it() -> None:
-    medium = acenv.evaluate("toolcalling", "nano", range(6))
+    medium = acenv.evaluate("ToolSandbox", "nano", range(6))
     assert medium.mean_returns()["acenv/ToolSandbox-v0"] < 0.5
