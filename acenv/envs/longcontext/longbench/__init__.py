@@ -1,0 +1,1 @@
+"""LongBench: 21 tasks over long texts, scored as its own evaluator does."""

@@ -1,0 +1,1 @@
+"""LongGenBench: many questions at once, answered in one long text."""
