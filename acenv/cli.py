@@ -150,7 +150,9 @@ def play(
 )
 def evaluate_command(
     policy: Annotated[str, typer.Option(help="oracle, random, nano, hf:PATH_OR_ID or gguf:FILE.")],
-    env_names: Annotated[list[str] | None, typer.Option("--envs", "--suite", help="Environment or suite; repeatable.")] = None,
+    env_names: Annotated[
+        list[str] | None, typer.Option("--envs", "--suite", help="Environment or suite; repeatable.")
+    ] = None,
     episodes: Annotated[int, typer.Option(min=1, help="Episodes an environment.")] = 100,
     first_seed: Annotated[int, typer.Option(min=0, help="Seed of the first episode.")] = 0,
     difficulty: Difficulty = "medium",

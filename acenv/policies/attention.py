@@ -57,9 +57,7 @@ def find_bands(first_columns: Sequence[int]) -> list[tuple[int, int, int]]:
     """
     count = len(first_columns)
     edges = [*range(0, count - BAND + 1, BAND)] or [0]
-    return [
-        (start, end, min(first_columns[start:end])) for start, end in zip(edges, [*edges[1:], count], strict=True)
-    ]
+    return [(start, end, min(first_columns[start:end])) for start, end in zip(edges, [*edges[1:], count], strict=True)]
 
 
 def attend(
