@@ -146,6 +146,33 @@ PHASES = [
             (0.33, "acenv/LongGenBench-v0", {}),
         ],
     ),
+    Phase(
+        1.6e6,
+        (0.40, 0.02),
+        [
+            (0.04, NEEDLE, {"needles": 8, "distractors": 2}),
+            (0.03, SANDBOX, {}),
+            (0.04, CALLS, {}),
+            (0.07, PDDL, {}),
+            (0.02, "acenv/WorkflowEmbodied-v0", {}),
+            (0.01, "acenv/WorkflowProblemSolving-v0", {}),
+            (0.02, "acenv/WorkflowOpenGrounded-v0", {}),
+            (0.02, "acenv/ToolInstruct-v0", JSON),
+            (0.02, "acenv/ToolInstruct-v0", STR),
+            (0.02, "acenv/ToolPlan-v0", JSON),
+            (0.02, "acenv/ToolPlan-v0", STR),
+            (0.04, "acenv/ToolReason-v0", JSON),
+            (0.02, "acenv/ToolReason-v0", STR),
+            (0.01, "acenv/ToolRetrieve-v0", STR),
+            (0.02, "acenv/ToolUnderstand-v0", STR),
+            (0.01, "acenv/ToolReview-v0", JSON),
+            (0.01, "acenv/ToolReview-v0", STR),
+            (0.06, "acenv/BFCL-v0", {}),
+            (0.09, "acenv/Ruler-v0", {}),
+            (0.12, "acenv/LongBench-v0", {}),
+            (0.31, "acenv/LongGenBench-v0", {}),
+        ],
+    ),
 ]
 FIRST_REPEATS = 60
 """Steps at the very beginning that copy repeated spans, half a million tokens in all."""
