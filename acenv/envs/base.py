@@ -22,6 +22,10 @@ Split = Literal["train", "test"]
 MAX_ACTION_CHARS = 20_000
 """Longer actions are cut, and the agent is told: a conversation must stay smaller than a context window."""
 
+PATIENCE = 3
+"""Refused actions in a row that end an easy episode: a model of millions that is stuck so long stays stuck, and would
+only go on to write to every limit."""
+
 TaskT = TypeVar("TaskT")
 StateT = TypeVar("StateT")
 
@@ -57,6 +61,7 @@ class _Progress(Generic[TaskT, StateT]):
     score: float = 0.0
     steps: int = 0
     valid_steps: int = 0
+    refused: int = 0
     over: bool = False
 
 
@@ -103,7 +108,8 @@ class ConversationEnv(gymnasium.Env[list[Message], str], Generic[TaskT, StateT])
             difficulty: ``"easy"`` is for models of millions, ``"medium"`` of 1 to 30 billion parameters, ``"hard"``
                 for larger ones.
             split: Which tasks to draw; ``"train"`` and ``"test"`` have no task in common.
-            max_steps: Actions after which an unfinished episode is truncated.
+            max_steps: Actions after which an unfinished episode is truncated. At ``"easy"`` three refused actions in a
+                row truncate it too.
             render_mode: ``"ansi"`` makes :meth:`render` return the conversation as text.
 
         Raises:
@@ -240,8 +246,10 @@ class ConversationEnv(gymnasium.Env[list[Message], str], Generic[TaskT, StateT])
         progress.messages.append({"role": "assistant", "content": text})
         outcome = self.refuse(text, complaint) if complaint else self.apply(text)
         progress.valid_steps += outcome.valid
+        progress.refused = 0 if outcome.valid else progress.refused + 1
+        stuck = self.difficulty == "easy" and progress.refused >= PATIENCE
         terminated = outcome.terminated or bool(outcome.unscored)
-        truncated = not terminated and progress.steps >= self.max_steps
+        truncated = not terminated and (stuck or progress.steps >= self.max_steps)
         score = self.score_at_truncation(outcome.score) if truncated else outcome.score
         reward = score - progress.score
         progress.score = score

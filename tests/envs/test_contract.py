@@ -11,7 +11,7 @@ from gymnasium.error import ResetNeeded
 from gymnasium.utils.env_checker import check_env
 
 import acenv
-from acenv.envs.base import MAX_ACTION_CHARS
+from acenv.envs.base import MAX_ACTION_CHARS, PATIENCE
 
 ENV_IDS = acenv.env_ids()
 DIFFICULTIES = ("easy", "medium", "hard")
@@ -96,6 +96,21 @@ def test_train_and_test_share_no_task(env_id: str) -> None:
             tasks[split].add(env.fingerprint(env.task))
     assert not tasks["train"] & tasks["test"]
     assert len(tasks["test"]) > 30
+
+
+def test_easy_episodes_end_when_the_agent_is_stuck_and_others_go_on() -> None:
+    for env_id in ("acenv/ToolSandbox-v0", "acenv/PDDL-v0", "acenv/WorkflowFunctionCall-v0"):
+        for difficulty, steps in (("easy", PATIENCE), ("medium", PATIENCE + 1)):
+            env = make(env_id, difficulty=difficulty)
+            env.reset(seed=0)
+            ends = [any(env.step("nonsense")[2:4]) for _ in range(steps)]
+            assert ends == [False] * (steps - 1) + [difficulty == "easy"]
+        env = make(env_id, difficulty="easy")  # One good action in between, and the count starts anew.
+        env.reset(seed=1)
+        start = env.snapshot()
+        assert not any(any(env.step("nonsense")[2:4]) for _ in range(PATIENCE - 1))
+        assert env.restore(start)[-1]["role"] == "user"
+        assert not any(any(env.step("nonsense")[2:4]) for _ in range(PATIENCE - 1))
 
 
 NASTY: list[Any] = [
