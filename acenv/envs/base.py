@@ -109,7 +109,7 @@ class ConversationEnv(gymnasium.Env[list[Message], str], Generic[TaskT, StateT])
                 for larger ones.
             split: Which tasks to draw; ``"train"`` and ``"test"`` have no task in common.
             max_steps: Actions after which an unfinished episode is truncated. At ``"easy"`` three refused actions in a
-                row truncate it too.
+                row truncate it too (the attribute ``patience``; None takes any number).
             render_mode: ``"ansi"`` makes :meth:`render` return the conversation as text.
 
         Raises:
@@ -126,6 +126,7 @@ class ConversationEnv(gymnasium.Env[list[Message], str], Generic[TaskT, StateT])
         self.difficulty: Difficulty = difficulty
         self.split: Split = split
         self.max_steps = max_steps
+        self.patience = PATIENCE if difficulty == "easy" else None
         self.render_mode = render_mode
         self.observation_space = Messages()
         self.action_space = Text()
@@ -247,7 +248,7 @@ class ConversationEnv(gymnasium.Env[list[Message], str], Generic[TaskT, StateT])
         outcome = self.refuse(text, complaint) if complaint else self.apply(text)
         progress.valid_steps += outcome.valid
         progress.refused = 0 if outcome.valid else progress.refused + 1
-        stuck = self.difficulty == "easy" and progress.refused >= PATIENCE
+        stuck = self.patience is not None and progress.refused >= self.patience
         terminated = outcome.terminated or bool(outcome.unscored)
         truncated = not terminated and (stuck or progress.steps >= self.max_steps)
         score = self.score_at_truncation(outcome.score) if truncated else outcome.score

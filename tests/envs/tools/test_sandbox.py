@@ -191,6 +191,7 @@ def test_answers_are_compared_by_meaning() -> None:
 
 def test_errors_are_observations_and_are_counted() -> None:
     env = make("easy", max_steps=20)
+    env.patience = None
     env.reset(seed=seed_for(env, "get_balance", answer=True))
     said = []
     for action in ("hello", call("no_such_tool"), call("get_balance", account=3), call("get_balance", account="x")):
@@ -293,6 +294,7 @@ def test_five_thousand_hostile_actions_raise_nothing() -> None:
 @settings(max_examples=40, deadline=None)
 def test_the_expert_recovers_from_anything(seed: int, difficulty: str, data: st.DataObject) -> None:
     env = make(difficulty, max_steps=60)
+    env.patience = None
     env.reset(seed=seed)
     actions = _hostile_actions(random.Random(seed))
     clean = True
