@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import math
 import os
 import random
@@ -238,3 +239,26 @@ def test_a_killed_run_loses_and_repeats_nothing(tmp_path: Path) -> None:
     assert len((tmp_path / "run" / "episodes.jsonl").read_text().splitlines()) == 48
     for key in undisturbed.returns():
         assert results.transcript(key) == undisturbed.transcript(key)
+
+
+def test_a_record_that_cannot_be_scored_is_an_error_and_no_zero(tmp_path: Path) -> None:
+    gold = "Node:\n1: a\n2: b\nEdge: (START,1) (1,2) (2,1) (2,END)"  # a cycle: no order of its nodes is right
+    roles = (("user", "Do it."), ("assistant", gold))
+    record = {"conversations": [{"role": role, "content": content} for role, content in roles], "id": "x_0"}
+    path = tmp_path / "graph_eval.json"
+    path.write_text(json.dumps([record]))
+    results = acenv.evaluate("WorkflowOpenGrounded", "oracle", range(2), env_kwargs={"source": str(path)})
+    assert results.returns() == {} and len(results.errors) == 2
+    assert all(str(e.error).startswith("unscored: ") for e in results.errors)
+
+
+def test_keywords_for_one_environment_and_labels_of_the_tasks(tmp_path: Path) -> None:
+    keywords = {"difficulty": "easy", "acenv/LongGenBench-v0": {"task": "mmlu"}, "acenv/Ruler-v0": {"task": "vt"}}
+    acenv.evaluate(["LongGenBench", "Ruler"], "oracle", range(3), env_kwargs=keywords, out=tmp_path)
+    loaded = acenv.Results.load(tmp_path)
+    assert {(e.env_id, e.labels["task"]) for e in loaded.episodes} == {
+        ("acenv/LongGenBench-v0", "mmlu"),
+        ("acenv/Ruler-v0", "vt"),
+    }
+    with pytest.raises(ValueError, match="must be an object"):
+        acenv.evaluate("Ruler", "oracle", range(1), env_kwargs={"acenv/Ruler-v0": "vt"})
