@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,7 +22,16 @@ from rich.table import Table
 import acenv
 from acenv.analysis.official import official_scores
 from acenv.compressors.options import CompressionError
-from acenv.display import console, flat, plain_text, print_comparisons, print_json, print_results, progress_bars
+from acenv.display import (
+    ask_human,
+    console,
+    flat,
+    plain_text,
+    print_comparisons,
+    print_json,
+    print_results,
+    progress_bars,
+)
 from acenv.evaluation import PolicyError
 from acenv.registry import resolve_env_ids
 from acenv.runs import Results, RunError
@@ -122,7 +131,7 @@ def play(
 ) -> None:
     """Play one episode: yourself, or watch a policy."""
     env_id = _one_env(env)
-    actor: Any = _human(sys.stdin) if policy == "human" else policy
+    actor: Any = ask_human(sys.stdin) if policy == "human" else policy
     results = acenv.evaluate(
         env_id, actor, [seed], env_kwargs={"difficulty": difficulty, **_options(env_option, "--env-option")}
     )
@@ -350,27 +359,6 @@ def _one_env(name: str) -> str:
     if len(ids) != 1:
         raise typer.BadParameter(f"{name!r} names {len(ids)} environments; take one: {', '.join(ids)}")
     return ids[0]
-
-
-def _human(stdin: Any) -> Callable[[Any], str]:
-    """Show what is new, and take lines up to an empty one."""
-
-    def ask(messages: Any) -> str:
-        assistants = [i for i, m in enumerate(messages) if m["role"] == "assistant"]
-        for message in messages[assistants[-1] + 1 if assistants else 0 :]:
-            console.print(Panel(plain_text(message["content"]), title=message["role"], title_align="left"))
-        console.print("your action (end with an empty line):", style="bold")
-        lines = []
-        for line in stdin:
-            if not line.strip():
-                break
-            lines.append(line.rstrip("\n"))
-        else:
-            if not lines:
-                raise EOFError("no more input")
-        return "\n".join(lines)
-
-    return ask
 
 
 def _first_sentence(entry: object) -> str:

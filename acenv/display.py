@@ -11,6 +11,7 @@ from typing import Any, TextIO
 
 from rich import box
 from rich.console import Console
+from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
@@ -67,6 +68,27 @@ def flat(data: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield from flat(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value
+
+
+def ask_human(stdin: Any) -> Callable[[Any], str]:
+    """Show what is new, and take lines up to an empty one."""
+
+    def ask(messages: Any) -> str:
+        assistants = [i for i, m in enumerate(messages) if m["role"] == "assistant"]
+        for message in messages[assistants[-1] + 1 if assistants else 0 :]:
+            console.print(Panel(plain_text(message["content"]), title=message["role"], title_align="left"))
+        console.print("your action (end with an empty line):", style="bold")
+        lines = []
+        for line in stdin:
+            if not line.strip():
+                break
+            lines.append(line.rstrip("\n"))
+        else:
+            if not lines:
+                raise EOFError("no more input")
+        return "\n".join(lines)
+
+    return ask
 
 
 def print_json(data: Any) -> None:

@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar, cast
 
-import numpy as np
-
-from acenv.envs.base import ConversationEnv, Difficulty, Outcome, Split
+from acenv.envs.base import Difficulty, Outcome, Split
+from acenv.envs.recorded import RecordedEnv
 from acenv.envs.sources import GENERATED, find_source
 from acenv.types import Message, Tool
 
@@ -59,11 +58,11 @@ class AnswerState:
 QuestionT = TypeVar("QuestionT", bound=Question)
 
 
-class AnsweringEnv(ConversationEnv[QuestionT, AnswerState]):
+class AnsweringEnv(RecordedEnv[QuestionT, AnswerState]):
     """One question, one answer, one score.
 
-    A subclass gives :meth:`generate`, :meth:`read`, :meth:`grade` and :meth:`fingerprint`. Official records are all for
-    testing, and belong to both splits. Any text is graded, also one that was too long and was cut.
+    A subclass gives :meth:`generate`, :meth:`read`, :meth:`grade` and :meth:`fingerprint`. Any text is graded, also one
+    that was too long and was cut.
     """
 
     benchmark = "benchmark"
@@ -91,15 +90,10 @@ class AnsweringEnv(ConversationEnv[QuestionT, AnswerState]):
         """
         super().__init__(difficulty=difficulty, split=split, max_steps=1, render_mode=render_mode)
         self.source = str(source)
-        self.records: Sequence[QuestionT] | None = None
         if self.source != GENERATED:
             self.records = self.read(find_source(source, self.benchmark))
             if not self.records:
                 raise ValueError(f"the {self.benchmark} data at {source} has no record for these settings")
-
-    @abstractmethod
-    def generate(self, rng: np.random.Generator) -> QuestionT:
-        """Make up a task. All randomness comes from ``rng``."""
 
     @abstractmethod
     def read(self, path: Path) -> Sequence[QuestionT]:
@@ -108,22 +102,6 @@ class AnsweringEnv(ConversationEnv[QuestionT, AnswerState]):
     @abstractmethod
     def grade(self, answer: str) -> Grade:
         """Score an answer to :attr:`task`."""
-
-    def sample_task(self, rng: np.random.Generator) -> QuestionT:
-        """A generated task, or one of the records."""
-        return self.generate(rng) if self.records is None else self.records[int(rng.integers(len(self.records)))]
-
-    def draw_task(self, attempts: int = 1000) -> QuestionT:
-        """A task of the split; official records are a test set as a whole, of which no half is kept back."""
-        return super().draw_task(attempts) if self.records is None else self.sample_task(self.np_random)
-
-    def load_task(self, index: int) -> QuestionT:
-        """Record ``index`` of the data set."""
-        if self.records is None:
-            return super().load_task(index)
-        if not 0 <= index < len(self.records):
-            raise ValueError(f"options['index'] = {index}, but {self.source} has records 0 to {len(self.records) - 1}")
-        return self.records[index]
 
     def open(self, task: QuestionT) -> tuple[AnswerState, list[Message], list[Tool]]:
         """The question."""

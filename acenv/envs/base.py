@@ -26,6 +26,15 @@ PATIENCE = 3
 """Refused actions in a row that end an easy episode: a model of millions that is stuck so long stays stuck, and would
 only go on to write to every limit."""
 
+
+class UnscorableError(ValueError):
+    """The official evaluator ends with an exception, or has nothing to compare; the message says why.
+
+    Scoring functions raise it. An environment turns it into :attr:`Outcome.unscored` if the record is at fault, and
+    into the metric ``unscored`` if the answer is.
+    """
+
+
 TaskT = TypeVar("TaskT")
 StateT = TypeVar("StateT")
 

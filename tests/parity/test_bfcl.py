@@ -13,7 +13,8 @@ import pytest
 
 pytest.importorskip("bfcl_eval", reason="bfcl-eval is not installed: pip install --no-deps bfcl-eval==2026.3.23")
 
-from acenv.envs.tools.bfcl.checker import UnscoredError, check
+from acenv.envs.base import UnscorableError
+from acenv.envs.tools.bfcl.checker import check
 from acenv.envs.tools.bfcl.environment import BFCLEnv
 from acenv.envs.tools.bfcl.gold import right_calls
 from acenv.envs.tools.bfcl.parsing import parse_answer, parse_gold
@@ -68,7 +69,7 @@ def officially(official: Any, task: BFCLTask, calls: list[Call]) -> str:
 def ours(task: BFCLTask, calls: list[Call]) -> str:
     try:
         problem = check(task.kind, calls, task.functions, task.possible, language_of(task.category))
-    except UnscoredError:
+    except UnscorableError:
         return "raises"
     return "wrong" if problem else "right"
 

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from acenv.envs.base import UnscorableError
 from acenv.envs.encoders import load_encoder
 from acenv.envs.matching import match_nodes, similarities
 from acenv.envs.workflow.evaluation import evaluate_text, evaluate_workflow
 from acenv.envs.workflow.graph import parse_graph
 from acenv.envs.workflow.records import load_records
-from acenv.envs.workflow.scoring import UnscorableError, graph_scores, match, node_scores, topological_orders
+from acenv.envs.workflow.scoring import graph_scores, match, node_scores, topological_orders
 
 ROOT = Path(os.environ.get("ACENV_PARITY_DIR") or Path(__file__).parents[3] / "shared")
 ORACLE = ROOT / "oracle" / "worfbench.json"

@@ -9,7 +9,7 @@ import numpy as np
 from acenv.envs.base import pick
 from acenv.envs.tools.words import ADJECTIVES
 from acenv.envs.workflow.graph import Edge, close_graph
-from acenv.envs.workflow.simple_calls import SIMPLE_CALLS, VALUES
+from acenv.envs.workflow.simple_calls import SIMPLE_CALLS, VALUES, in_stages
 from acenv.envs.workflow.task import WorkflowTask, make_task
 
 EASY_SYSTEM = """\
@@ -123,16 +123,7 @@ def easy_howto(rng: np.random.Generator) -> WorkflowTask:
     calls = pick(rng, SIMPLE_CALLS, count + 2)
     listed = [call.phrase.format(pick(rng, VALUES[call.parameter])) for call in calls]
     used = listed[:count]
-    edges: set[Edge] = set()
-    clauses: list[str] = []
-    before: list[int] = []
-    first = 1
-    for size in stages:
-        present = list(range(first, first + size))
-        edges |= {(a, b) for a in before for b in present}
-        phrases = [used[i - 1] for i in present]
-        clauses.append(f"at the same time {' and '.join(phrases)}" if size > 1 else phrases[0])
-        before, first = present, first + size
+    clauses, edges = in_stages(stages, used)
     task = f"first {'. After that '.join(clauses)}." if len(clauses) > 1 else f"{clauses[0]}."
     task = task[0].upper() + task[1:]
     actions = "\n".join(pick(rng, listed, len(listed)))

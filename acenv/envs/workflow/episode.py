@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import re
-from abc import abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, cast
 
-import numpy as np
-
-from acenv.envs.base import ConversationEnv, Difficulty, Outcome, Split
+from acenv.envs.base import Difficulty, Outcome, Split
 from acenv.envs.encoders import Encoder, load_encoder
+from acenv.envs.recorded import RecordedEnv
 from acenv.envs.sources import GENERATED, find_source
 from acenv.envs.workflow.evaluation import evaluate_text, restore_end
 from acenv.envs.workflow.graph import edge_labels, node_texts
@@ -48,7 +45,7 @@ class WorkflowState:
     unscored: str = ""
 
 
-class WorkflowEnv(ConversationEnv[WorkflowTask, WorkflowState]):
+class WorkflowEnv(RecordedEnv[WorkflowTask, WorkflowState]):
     """Write a workflow: ``Node:`` lines and ``Edge:`` pairs.
 
     There are two ways to answer. A **whole answer** is one message that has numbered lines, of which the first is
@@ -109,43 +106,22 @@ class WorkflowEnv(ConversationEnv[WorkflowTask, WorkflowState]):
             ImportError: The encoder needs a package that is not installed.
         """
         self.source = str(source)
-        self._records: Sequence[WorkflowTask] | None = None
         if task is not None and task not in self.splits:
             raise ValueError(f"task must be None or one of {', '.join(self.splits)}, not {task!r}")
         if self.source != GENERATED:
             path = find_source(source, "WorfBench")
-            self._records = load_records(path, self.splits, task)
+            self.records = load_records(path, self.splits, task)
             if few_shot is not False:
                 file = _examples_near(path) if few_shot is True else Path(few_shot).expanduser()
-                examples = load_examples(file, sorted({t.kind for t in self._records}))
-                self._records = [with_examples(t, examples) for t in self._records]
+                examples = load_examples(file, sorted({t.kind for t in self.records}))
+                self.records = [with_examples(t, examples) for t in self.records]
         elif task is not None or few_shot is not False:
             raise ValueError("task= and few_shot= are of official records: name their folder with source=")
         if max_steps is None:
-            max_steps = MAX_STEPS.get(difficulty, 1) if self._records is None else 1
+            max_steps = MAX_STEPS.get(difficulty, 1) if self.records is None else 1
         super().__init__(difficulty=difficulty, split=split, max_steps=max_steps, render_mode=render_mode)
         self.stop_at_end = stop_at_end
         self.encoder = load_encoder(encoder) if isinstance(encoder, str) else encoder
-
-    @abstractmethod
-    def generate(self, rng: np.random.Generator) -> WorkflowTask:
-        """Make up a task of :attr:`difficulty`, the right answer to which gets the full official score."""
-
-    def sample_task(self, rng: np.random.Generator) -> WorkflowTask:
-        """A generated task, or one of the records."""
-        return self.generate(rng) if self._records is None else self._records[int(rng.integers(len(self._records)))]
-
-    def draw_task(self, attempts: int = 1000) -> WorkflowTask:
-        """A task of the split; official records are a test set as a whole, of which no half is kept back."""
-        return super().draw_task(attempts) if self._records is None else self.sample_task(self.np_random)
-
-    def load_task(self, index: int) -> WorkflowTask:
-        """Record ``index`` of the source; the splits stand in the order of :attr:`splits`."""
-        if self._records is None:
-            return super().load_task(index)
-        if not 0 <= index < len(self._records):
-            raise ValueError(f"options['index'] = {index}, but {self.source} has records 0 to {len(self._records) - 1}")
-        return self._records[index]
 
     def fingerprint(self, task: WorkflowTask) -> str:
         """The right answer: what else is listed, and in which order, makes no new task."""

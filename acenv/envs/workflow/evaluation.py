@@ -8,10 +8,11 @@ from dataclasses import dataclass, fields, replace
 
 import networkx as nx
 
+from acenv.envs.base import UnscorableError
 from acenv.envs.encoders import Encoder
 from acenv.envs.matching import ZERO, Scores, harmonic_scores, similarities
 from acenv.envs.workflow.graph import WorkflowGraph, edge_labels, node_texts, parse_graph
-from acenv.envs.workflow.scoring import UnscorableError, graph_scores, looked_at, match, node_scores, topological_orders
+from acenv.envs.workflow.scoring import graph_scores, looked_at, match, node_scores, topological_orders
 
 _WORD = re.compile(r"\w+")
 _CUT_PAIR = re.compile(r"\(\s*+(\d++)\s*+,\s*+$")

@@ -8,9 +8,9 @@ import numpy as np
 
 from acenv.envs.base import Difficulty, pick
 from acenv.envs.workflow.domains import DOMAINS, LITERALS, Api, Domain
-from acenv.envs.workflow.graph import Edge, WorkflowGraph, close_graph
+from acenv.envs.workflow.graph import WorkflowGraph, close_graph
 from acenv.envs.workflow.scoring import topological_orders
-from acenv.envs.workflow.simple_calls import SIMPLE_CALLS, VALUES
+from acenv.envs.workflow.simple_calls import SIMPLE_CALLS, VALUES, in_stages
 from acenv.envs.workflow.task import WorkflowTask, make_task
 
 EASY_SYSTEM = """\
@@ -85,17 +85,7 @@ def _easy(rng: np.random.Generator) -> WorkflowTask:
     listed = pick(rng, SIMPLE_CALLS, max(3, count + int(rng.integers(2))))
     used = pick(rng, listed, count)
     values = [pick(rng, VALUES[call.parameter]) for call in used]
-
-    edges: set[Edge] = set()
-    clauses: list[str] = []
-    before: list[int] = []
-    first = 1
-    for size in stages:
-        present = list(range(first, first + size))
-        edges |= {(a, b) for a in before for b in present}
-        phrases = [used[i - 1].phrase.format(values[i - 1]) for i in present]
-        clauses.append(f"at the same time {' and '.join(phrases)}" if size > 1 else phrases[0])
-        before, first = present, first + size
+    clauses, edges = in_stages(stages, [call.phrase.format(value) for call, value in zip(used, values, strict=True)])
     if len(clauses) == 1:
         task = f"{clauses[0]}."
     elif rng.integers(2):

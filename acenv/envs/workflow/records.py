@@ -9,9 +9,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from acenv.envs.base import UnscorableError
 from acenv.envs.sources import RecordError, describe, read_json, take
 from acenv.envs.workflow.graph import END, START, WorkflowGraph, parse_graph
-from acenv.envs.workflow.scoring import UnscorableError, topological_orders
+from acenv.envs.workflow.scoring import topological_orders
 from acenv.envs.workflow.task import WorkflowTask
 from acenv.spaces import ROLES
 from acenv.types import Message

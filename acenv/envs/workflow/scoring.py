@@ -9,6 +9,7 @@ from itertools import islice
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from acenv.envs.base import UnscorableError
 from acenv.envs.encoders import Encoder
 from acenv.envs.matching import (
     MATCH_THRESHOLD,
@@ -31,10 +32,6 @@ _SPARE_NODES = 8
 _MOST_NODES = 100
 _MATCHING_EFFORT = 7_000
 _MARGIN = 1e-5
-
-
-class UnscorableError(ValueError):
-    """A workflow on which the official evaluator ends with an exception instead of a score."""
 
 
 @lru_cache(maxsize=1024)

@@ -1,8 +1,11 @@
-"""The APIs of easy workflow tasks: one parameter each, and a phrase that says in plain words what they do."""
+"""What easy workflow tasks are made of: APIs with one parameter and a phrase in plain words, and the order of steps."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from acenv.envs.workflow.graph import Edge
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,3 +98,30 @@ SIMPLE_CALLS: tuple[SimpleCall, ...] = tuple(
         ("cancel_class", "day", "cancel the class on {}"),
     )
 )
+
+
+def in_stages(stages: Sequence[int], phrases: Sequence[str]) -> tuple[list[str], set[Edge]]:
+    """Steps that come stage by stage: those of one at the same time, each after all of the stage before.
+
+    Args:
+        stages: How many steps each stage has.
+        phrases: What the steps are, in their order.
+
+    Returns:
+        What a task says of each stage, and the edges between the steps, which are numbered from 1.
+
+    >>> clauses, edges = in_stages((2, 1), ("pay Ben", "call Ann", "rest"))
+    >>> clauses, sorted(edges)
+    (['at the same time pay Ben and call Ann', 'rest'], [(1, 3), (2, 3)])
+    """
+    edges: set[Edge] = set()
+    clauses: list[str] = []
+    before: list[int] = []
+    first = 1
+    for size in stages:
+        present = list(range(first, first + size))
+        edges |= {(a, b) for a in before for b in present}
+        said = [phrases[i - 1] for i in present]
+        clauses.append(f"at the same time {' and '.join(said)}" if size > 1 else said[0])
+        before, first = present, first + size
+    return clauses, edges

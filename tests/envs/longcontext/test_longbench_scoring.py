@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from acenv.envs.base import UnscorableError
 from acenv.envs.longcontext.longbench import metrics
-from acenv.envs.longcontext.longbench.metrics import UnscorableError
 from acenv.envs.longcontext.longbench.rouge import BEST, rouge_l, sequence_f1
 from acenv.envs.longcontext.longbench.scoring import bucket, corrected_score, record_score, scorer, scorer_e
 from acenv.envs.longcontext.longbench.tasks import TASKS

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from acenv.envs.tools.bfcl.checker import UnscoredError, check
+from acenv.envs.base import UnscorableError
+from acenv.envs.tools.bfcl.checker import check
 from acenv.envs.tools.bfcl.converters import from_java, from_javascript
 from acenv.envs.tools.bfcl.gold import right_calls
 from acenv.envs.tools.bfcl.tasks import Language
@@ -86,9 +87,9 @@ def test_relevance() -> None:
 
 
 def test_where_the_official_checker_fails_there_is_no_verdict() -> None:
-    with pytest.raises(UnscoredError, match="AttributeError"):
+    with pytest.raises(UnscorableError, match="AttributeError"):
         verdict(LINES, [[{"a": [1]}], ""], [1])
-    with pytest.raises(UnscoredError, match="KeyError"):
+    with pytest.raises(UnscorableError, match="KeyError"):
         verdict({"type": "matrix"}, [1], 1)
 
 

@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from acenv.envs.base import UnscorableError
 from acenv.envs.encoders import HashEncoder, load_encoder
 from acenv.envs.matching import match_nodes
 from acenv.envs.workflow.evaluation import evaluate_text, evaluate_workflow, restore_end
 from acenv.envs.workflow.graph import END, START, WorkflowGraph, close_graph, parse_graph
-from acenv.envs.workflow.scoring import UnscorableError, looked_at, match, node_scores, topological_orders
+from acenv.envs.workflow.scoring import looked_at, match, node_scores, topological_orders
 
 ENCODER = HashEncoder()
 TEXTS = ["buy flour", "mix dough", "heat oven", "bake bread", "call grandma", "set table"]

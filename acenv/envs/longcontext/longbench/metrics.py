@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from difflib import SequenceMatcher
 
+from acenv.envs.base import UnscorableError
 from acenv.envs.longcontext.longbench import segmentation
 from acenv.envs.longcontext.longbench.rouge import rouge_l
 
@@ -18,10 +19,6 @@ _FULL_WIDTH = "！？｡。＂＃＄％＆＇（）＊＋，－／：；＜＝�
 _RARE = "〔〕〖〗〘〙〚〛〜〝〞〟〰〾〿–—‘’‛“”„‟…‧﹏."
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 _ZH_PUNCTUATION = str.maketrans("", "", string.punctuation + _FULL_WIDTH + _RARE)
-
-
-class UnscorableError(ValueError):
-    """A ground truth to which the official metric can compare nothing."""
 
 
 def qa_f1_score(prediction: str, ground_truth: str, all_classes: Sequence[str] = ()) -> float:

@@ -13,6 +13,7 @@ from itertools import count as numbers
 from pathlib import Path
 from typing import Any
 
+from acenv.envs.longcontext.haystack import counter
 from acenv.envs.longcontext.ruler import samplers
 from acenv.envs.longcontext.ruler.repository import Repository, Template
 from acenv.envs.longcontext.ruler.samplers import NEEDLES, Chance, Count, Made, Sampler
@@ -91,14 +92,9 @@ def official_samples(
 
 def token_counter(tokenizer: Any) -> Count:
     """A function that counts tokens as RULER does; see :func:`official_samples`."""
-    if tokenizer is None:
-        return lambda text: len(text.split())
-    for method in ("tokenize", "encode"):
-        if hasattr(tokenizer, method):
-            return lambda text: len(getattr(tokenizer, method)(text))
-    if callable(tokenizer):
-        return lambda text: int(tokenizer(text))
-    raise ValueError(f"tokenizer must have tokenize(text) or encode(text), or be a function, not {tokenizer!r}")
+    if hasattr(tokenizer, "tokenize"):  # without the special tokens that ``encode`` may add
+        return lambda text: len(tokenizer.tokenize(text))
+    return counter(tokenizer)
 
 
 def _fitting(sampler: Sampler, length: int, answer_tokens: int, tokens: Count) -> Iterator[Made]:

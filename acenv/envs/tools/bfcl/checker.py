@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from acenv.envs.base import UnscorableError
 from acenv.envs.tools.bfcl.converters import JAVA_TYPES, JAVASCRIPT_TYPES, from_java, from_javascript
 from acenv.envs.tools.bfcl.tasks import Kind, Language
 from acenv.envs.tools.calls import Call
@@ -34,10 +35,6 @@ PYTHON_TYPES: Mapping[str, type] = {
 _PUNCTUATION = re.compile(r"[ ,./\-_*^]")
 
 
-class UnscoredError(ValueError):
-    """The official evaluator fails on this answer; the message says how."""
-
-
 def check(
     kind: Kind,
     calls: Sequence[Call],
@@ -55,7 +52,7 @@ def check(
         language: Whose types the functions have. Values of Java and JavaScript come as texts in their notation.
 
     Raises:
-        UnscoredError: The official evaluator raises an error.
+        UnscorableError: The official evaluator raises an error.
 
     >>> add = {"name": "add", "parameters": {"properties": {"n": {"type": "integer"}}, "required": ["n"]}}
     >>> check("simple", [Call("add", {"n": 2})], [add], [{"add": {"n": [1, 2]}}])
@@ -74,7 +71,7 @@ def check(
             return _check_call(functions[0], calls[0], possible[0], language)
         return _match(functions, calls, possible, language)
     except (AttributeError, IndexError, KeyError, NotImplementedError, TypeError, ValueError, RecursionError) as error:
-        raise UnscoredError(f"{type(error).__name__}: {error}") from error
+        raise UnscorableError(f"{type(error).__name__}: {error}") from error
 
 
 def same_name(name: str, wanted: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -10,11 +9,12 @@ from typing import cast
 
 import numpy as np
 
-from acenv.envs.base import ConversationEnv, Difficulty, Outcome, Split
+from acenv.envs.base import Difficulty, Outcome, Split, UnscorableError
+from acenv.envs.recorded import RecordedEnv
 from acenv.envs.sources import GENERATED
 from acenv.envs.tools.bfcl.backends import PACKAGE
 from acenv.envs.tools.bfcl.build import DONE
-from acenv.envs.tools.bfcl.checker import UnscoredError, check
+from acenv.envs.tools.bfcl.checker import check
 from acenv.envs.tools.bfcl.dialogue import MAX_TURN_STEPS, Dialogue, Judgement
 from acenv.envs.tools.bfcl.generator import generate
 from acenv.envs.tools.bfcl.parsing import parse_answer
@@ -40,7 +40,7 @@ class BFCLState:
     dialogue: Dialogue | None = None
 
 
-class BFCLEnv(ConversationEnv[BFCLTask, BFCLState]):
+class BFCLEnv(RecordedEnv[BFCLTask, BFCLState]):
     """Which functions to call, and with what: the tasks of the Berkeley Function Calling Leaderboard (BFCL).
 
     **Single-turn** categories take one message. ``simple`` has one function, ``multiple`` several to choose from;
@@ -97,7 +97,6 @@ class BFCLEnv(ConversationEnv[BFCLTask, BFCLState]):
                 f"not {category!r}"
             )
         self.category = category
-        self.records: Sequence[BFCLTask] | None = None
         if self.source != GENERATED:
             self.records = load_records(self.source, None if category == MIXED else category)
         turns = 8 if self.records is None else max(len(task.turns) for task in self.records)
@@ -106,26 +105,12 @@ class BFCLEnv(ConversationEnv[BFCLTask, BFCLState]):
             difficulty=difficulty, split=split, max_steps=turns * (MAX_TURN_STEPS + 2), render_mode=render_mode
         )
 
-    def sample_task(self, rng: np.random.Generator) -> BFCLTask:
-        """A generated task, or one of the records."""
-        if self.records is not None:
-            return self.records[int(rng.integers(len(self.records)))]
+    def generate(self, rng: np.random.Generator) -> BFCLTask:
+        """A task of the category, or of one of them."""
         category = self.category
         if category == MIXED:
             category = GENERATED_CATEGORIES[int(rng.integers(len(GENERATED_CATEGORIES)))]
         return generate(category, self.difficulty, Random(int(rng.integers(2**63))))
-
-    def draw_task(self, attempts: int = 1000) -> BFCLTask:
-        """A task of the split; official records are a test set as a whole, of which no half is kept back."""
-        return super().draw_task(attempts) if self.records is None else self.sample_task(self.np_random)
-
-    def load_task(self, index: int) -> BFCLTask:
-        """Record ``index`` of the data set."""
-        if self.records is None:
-            return super().load_task(index)
-        if not 0 <= index < len(self.records):
-            raise ValueError(f"options['index'] = {index}, but {self.source} has records 0 to {len(self.records) - 1}")
-        return self.records[index]
 
     def fingerprint(self, task: BFCLTask) -> str:
         """What the user says."""
@@ -152,7 +137,7 @@ class BFCLEnv(ConversationEnv[BFCLTask, BFCLState]):
         valid = bool(calls) or task.kind == "irrelevance"
         try:
             wrong = check(task.kind, calls, task.functions, task.possible, language_of(task.category))
-        except UnscoredError:
+        except UnscorableError:
             self.state.metrics = {"unscored": 1.0}
             return Outcome("", 0.0, terminated=True, valid=valid)
         self.state.metrics = {"accuracy": float(not wrong)}

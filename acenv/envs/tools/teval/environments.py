@@ -10,11 +10,11 @@ from typing import ClassVar
 import numpy as np
 
 from acenv.envs.answering import AnsweringEnv, Grade
-from acenv.envs.base import Difficulty, Split
+from acenv.envs.base import Difficulty, Split, UnscorableError
 from acenv.envs.encoders import load_encoder
 from acenv.envs.sources import GENERATED
 from acenv.envs.tools.teval.generator import make_task
-from acenv.envs.tools.teval.parsing import UnscoredError, clean_answer
+from acenv.envs.tools.teval.parsing import clean_answer
 from acenv.envs.tools.teval.records import read_tasks
 from acenv.envs.tools.teval.scoring import (
     call_scores,
@@ -105,7 +105,7 @@ class _TevalEnv(AnsweringEnv[TevalTask]):
         text = clean_answer(answer)
         try:
             score, metrics, valid = self.score(text)
-        except UnscoredError:
+        except UnscorableError:
             return Grade(self.fallback(text), {"unscored": 1.0}, valid=False)
         return Grade(score, metrics, valid)
 
@@ -113,7 +113,7 @@ class _TevalEnv(AnsweringEnv[TevalTask]):
         """The return, the metrics, and whether the text had the form that was asked for.
 
         Raises:
-            UnscoredError: The official evaluator would end with an exception.
+            UnscorableError: The official evaluator would end with an exception.
         """
         raise NotImplementedError
 

@@ -9,6 +9,8 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
+from acenv.envs.base import UnscorableError
+
 MAX_PARSED_CHARS = 100_000
 """Longer texts are not parsed as JSON; an answer never is that long."""
 
@@ -22,10 +24,6 @@ _STOPS = ("<eoa>", "<TOKENS_UNUSED_1>", "<|im_end|>", "\nuser", "\nassistant", "
 _SPECIAL = re.compile(r"[\\.^$*+?{}\[\]|()]")
 _REPEATS = re.compile(r"(?<!\\)[*+]|\{\d*,?\d*\}")
 _FENCE = "```json"
-
-
-class UnscoredError(ValueError):
-    """An answer on which the official evaluator ends with an exception instead of a score; the message says why."""
 
 
 def clean_answer(text: str) -> str:
@@ -122,7 +120,7 @@ def match_template(template: Mapping[str, str], text: str) -> dict[str, str] | N
         The three parts, or None where the template does not match.
 
     Raises:
-        UnscoredError: The template is a regular expression that would take too long on this text.
+        UnscorableError: The template is a regular expression that would take too long on this text.
     """
     if not any(_SPECIAL.search(template[name]) for name in ENDS):
         return match_plain(template, text)
@@ -131,7 +129,7 @@ def match_template(template: Mapping[str, str], text: str) -> dict[str, str] | N
     for separator in separators[:3]:
         steps *= 1 + sum(1 for _ in re.finditer(f"(?=(?:{separator}))", text, re.S))
     if steps * (len(text) + 1) > MAX_REGEX_STEPS:
-        raise UnscoredError("the template is a regular expression that takes too long on this answer")
+        raise UnscorableError("the template is a regular expression that takes too long on this answer")
     found = re.search(_pattern(template), text, re.S)
     return dict(zip(PARTS, found.groups(""), strict=False)) if found else None
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from acenv.envs.base import UnscorableError
 from acenv.envs.encoders import Encoder
 from acenv.envs.matching import harmonic_scores, longest_increasing, match_nodes, similarities
 from acenv.envs.tools.teval.parsing import (
-    UnscoredError,
     format_load,
     literal,
     match_plain,
@@ -43,7 +43,7 @@ def instruct_scores(prediction: str, gold: Mapping[str, Any], template: Mapping[
         true one is an empty text.
 
     Raises:
-        UnscoredError: See :func:`.parsing.match_template`.
+        UnscorableError: See :func:`.parsing.match_template`.
     """
     if "thought" in template:
         return _instruct_metrics("json", _read_json_call(prediction, template), gold)
@@ -132,7 +132,7 @@ def plan_scores(predicted: Sequence[dict[str, Any]], gold: Any, encoder: Encoder
         ``precision recall f1_score parse_rate f1_score_corrected``.
 
     Raises:
-        UnscoredError: One of the plans has no step but FinishAction.
+        UnscorableError: One of the plans has no step but FinishAction.
     """
     right = read_plan(gold)
     names = ("precision", "recall", "f1_score", "parse_rate", "f1_score_corrected")
@@ -140,7 +140,7 @@ def plan_scores(predicted: Sequence[dict[str, Any]], gold: Any, encoder: Encoder
         return dict.fromkeys(names, 0.0)
     ours, theirs = _in_order(predicted), _in_order(right)
     if not ours or not theirs:
-        raise UnscoredError(f"a plan of {FINISH} alone cannot be compared")
+        raise UnscorableError(f"a plan of {FINISH} alone cannot be compared")
     seen = ours[:MAX_PLAN_STEPS]
     by_name, by_args = (
         np.maximum(similarities([s[key] for s in seen], [s[key] for s in theirs], encoder), 0)
@@ -179,7 +179,7 @@ def call_scores(prediction: str, gold: Mapping[str, Any], encoder: Encoder) -> d
         ``thought name args parse_rate``, and ``args_corrected``.
 
     Raises:
-        UnscoredError: An argument is a number of too many digits to be written.
+        UnscorableError: An argument is a number of too many digits to be written.
     """
     call = _read_thought_call(prediction)
     if not call:
@@ -236,14 +236,14 @@ def args_scores(predicted: Mapping[str, Any], gold: Mapping[str, Any]) -> dict[s
     ``args_corrected`` is without that.
 
     Raises:
-        UnscoredError: See :func:`call_scores`.
+        UnscorableError: See :func:`call_scores`.
     """
     if not gold:
         return dict.fromkeys(("args", "args_corrected"), float(not predicted))
     try:
         right = sum(key in predicted and str(predicted[key]) == str(value) for key, value in gold.items())
     except (ValueError, RecursionError) as error:
-        raise UnscoredError(f"an argument cannot be written as text: {error}") from error
+        raise UnscorableError(f"an argument cannot be written as text: {error}") from error
     return {"args": right / (len(gold) + 1e-5), "args_corrected": right / len(gold)}
 
 

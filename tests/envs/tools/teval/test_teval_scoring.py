@@ -7,10 +7,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from acenv.envs.base import UnscorableError
 from acenv.envs.encoders import load_encoder
 from acenv.envs.tools.teval.parsing import (
     ENDS,
-    UnscoredError,
     clean_answer,
     format_load,
     match_template,
@@ -83,7 +83,7 @@ def test_a_template_is_a_regular_expression():
     shape = template("T.ought: ", "\n", "[AB]ction: ", "\n", "args: ", "")
     assert not template_problem(shape)
     assert match_template(shape, "Thought: x\nBction: y\nargs: z") == {"thought": "x", "action": "y", "args": "z"}
-    with pytest.raises(UnscoredError, match="too long"):
+    with pytest.raises(UnscorableError, match="too long"):
         match_template(shape, "Thought: x\nAction: " * 500)
 
 
@@ -136,7 +136,7 @@ def test_steps_are_sorted_by_their_number_and_a_broken_step_voids_the_plan():
 
 
 def test_a_plan_of_the_final_step_alone_is_unscored():
-    with pytest.raises(UnscoredError, match="FinishAction"):
+    with pytest.raises(UnscorableError, match="FinishAction"):
         plan_scores(plan("FinishAction"), plan("a.get"), HASH)
 
 
@@ -163,7 +163,7 @@ def test_all_of_one_argument_is_a_little_less_than_one_officially():
 
 def test_an_argument_that_cannot_be_written_is_unscored():
     call = '{"thought": "t", "name": "n", "args": {"x": 0x' + "f" * 9000 + "}}"
-    with pytest.raises(UnscoredError, match="text"):
+    with pytest.raises(UnscorableError, match="text"):
         call_scores(call, {"thought": "t", "name": "n", "args": {"x": 1}}, HASH)
 
 
