@@ -3,10 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+SIMULATORS := $(VENV)/.simulators
 # More flags for pip, for example an index with CPU builds of torch.
 PIP_FLAGS ?=
 
-.PHONY: install bench test lint format nano clean
+.PHONY: install simulators bench test lint format nano clean
 
 install: $(INSTALLED)
 
@@ -16,6 +17,15 @@ $(INSTALLED): pyproject.toml constraints.txt
 	# Its data and checkers are wanted, not the old versions that it pins.
 	$(BIN)/pip install --quiet $(PIP_FLAGS) --no-deps "bfcl-eval==2026.3.23"
 	touch $(INSTALLED)
+
+# Other people's simulators. One of them needs a browser, which the system's package manager brings; without it, or
+# without the right to use it, its environment says what is missing and its tests are skipped.
+simulators: $(SIMULATORS)
+
+$(SIMULATORS): $(INSTALLED)
+	$(BIN)/pip install --quiet $(PIP_FLAGS) --constraint constraints.txt --editable ".[simulators]"
+	command -v chromedriver || { apt-get update --quiet && apt-get install --quiet --yes chromium chromium-driver; } || true
+	touch $(SIMULATORS)
 
 bench: $(INSTALLED)
 	$(BIN)/acenv bench --model nano --difficulty easy --episodes 100 --jobs 2 --out runs/bench \

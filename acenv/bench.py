@@ -21,7 +21,7 @@ from acenv.compression import default_calibration, dense_folder
 from acenv.compressors import MANIFEST, compress, parse
 from acenv.evaluation import evaluate, versions
 from acenv.policies import load_policy
-from acenv.registry import resolve_env_ids
+from acenv.registry import check_installed, resolve_env_ids
 from acenv.runs import Results, RunError
 from acenv.types import Episode, Policy
 from acenv.workers import Silent, Watcher, Workers
@@ -91,6 +91,7 @@ def bench(settings: BenchSettings, out: str | Path, watcher: Watcher | None = No
         plan.engine.check_installed()
     if settings.episodes < 1 or jobs < 1:
         raise ValueError(f"episodes and jobs must be at least 1, not {settings.episodes} and {jobs}")
+    check_installed(resolve_env_ids(list(settings.envs)))
     _claim(folder, settings)
     with Workers(jobs, watcher) as workers:
         # Unpacks a GGUF file, so that it must come before the steps that share its result.

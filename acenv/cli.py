@@ -15,16 +15,27 @@ from typing import Annotated, Any
 
 import gymnasium
 import typer
-from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 
 import acenv
 from acenv.analysis.official import official_scores
+from acenv.arguments import (
+    Difficulty,
+    EnvOptions,
+    Json,
+    PolicyOptions,
+    SkipMissing,
+    env_list,
+    one_env,
+    options,
+    spread,
+)
 from acenv.compressors.options import CompressionError
 from acenv.display import (
     ask_human,
     console,
+    errors,
     flat,
     plain_text,
     print_comparisons,
@@ -33,7 +44,7 @@ from acenv.display import (
     progress_bars,
 )
 from acenv.evaluation import PolicyError
-from acenv.registry import resolve_env_ids
+from acenv.registry import missing
 from acenv.runs import Results, RunError
 
 EXIT_FAILED, EXIT_USAGE, EXIT_ERRORS, EXIT_INTERRUPTED = 1, 2, 3, 130
@@ -46,22 +57,12 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-errors = Console(stderr=True)
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, and nothing else there.")]
-Difficulty = Annotated[str, typer.Option(help="easy, medium or hard.")]
-EnvOptions = Annotated[
-    list[str] | None, typer.Option("--env-option", help="NAME=VALUE for the environments, VALUE in JSON; repeatable.")
-]
-PolicyOptions = Annotated[
-    list[str] | None, typer.Option("--policy-option", help="NAME=VALUE for the policy, VALUE in JSON; repeatable.")
-]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
     try:
-        app(args=_spread(sys.argv[1:] if arguments is None else arguments))
+        app(args=spread(sys.argv[1:] if arguments is None else arguments))
     except (RunError, PolicyError, CompressionError, ValueError, ImportError, KeyError, OSError) as error:
         errors.print("[bold red]error:[/] ", end="")
         errors.print(str(error.args[0]) if isinstance(error, KeyError) else str(error), markup=False, highlight=False)
@@ -74,21 +75,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         errors.print("interrupted; the finished episodes are safe, and the same command goes on")
         sys.exit(EXIT_INTERRUPTED)
-
-
-def _spread(arguments: Sequence[str]) -> list[str]:
-    """Let ``--methods A B C`` stand for ``--methods A --methods B --methods C``."""
-    spread: list[str] = []
-    flag = ""
-    for argument in arguments:
-        if argument.startswith("-"):
-            flag = argument if argument in ("--methods", "--envs", "--suite") else ""
-            spread.append(argument)
-        elif flag and spread[-1] != flag:
-            spread += [flag, argument]
-        else:
-            spread.append(argument)
-    return spread
 
 
 def _example(*lines: str) -> str:
@@ -107,12 +93,13 @@ def envs(as_json: Json = False) -> None:
     """List the environments and the suites."""
     ids = acenv.env_ids()
     if as_json:
-        print_json({"envs": ids, "suites": acenv.suites})
+        todo = {env_id: missing(env_id) for env_id in ids if missing(env_id)}
+        print_json({"envs": ids, "suites": acenv.suites, "missing": todo})
         return
-    table = Table("environment", "what it is")
+    table = Table("environment", "what it is", "to be installed")
     for env_id in ids:
-        entry = gymnasium.make(env_id).unwrapped
-        table.add_row(env_id, _first_sentence(entry))
+        entry = gymnasium.envs.registration.load_env_creator(str(gymnasium.spec(env_id).entry_point))
+        table.add_row(env_id, _first_sentence(entry), plain_text(missing(env_id)))
     console.print(table)
     suites = Table("suite", "environments")
     for name, members in acenv.suites.items():
@@ -130,10 +117,10 @@ def play(
     as_json: Json = False,
 ) -> None:
     """Play one episode: yourself, or watch a policy."""
-    env_id = _one_env(env)
+    env_id = one_env(env)
     actor: Any = ask_human(sys.stdin) if policy == "human" else policy
     results = acenv.evaluate(
-        env_id, actor, [seed], env_kwargs={"difficulty": difficulty, **_options(env_option, "--env-option")}
+        env_id, actor, [seed], env_kwargs={"difficulty": difficulty, **options(env_option, "--env-option")}
     )
     episode = results.episodes[0]
     transcript = results.transcript(episode.key)
@@ -170,11 +157,12 @@ def evaluate_command(
     workers: Annotated[int | None, typer.Option(min=1, help="Threads for the environments.")] = None,
     env_option: EnvOptions = None,
     policy_option: PolicyOptions = None,
+    skip_missing: SkipMissing = False,
     as_json: Json = False,
 ) -> None:
     """Let a policy act in environments, and record the episodes."""
-    env_ids = resolve_env_ids(env_names or ["quick"])
-    actor = acenv.load_policy(policy, **_options(policy_option, "--policy-option"))
+    env_ids = env_list(env_names or ["quick"], skip_missing)
+    actor = acenv.load_policy(policy, **options(policy_option, "--policy-option"))
     with progress_bars(as_json) as watcher:
         done = watcher.stage(f"{actor.name}: {len(env_ids)} environments", episodes * len(env_ids))
         results = acenv.evaluate(
@@ -184,7 +172,7 @@ def evaluate_command(
             slots=slots,
             workers=workers,
             out=out,
-            env_kwargs={"difficulty": difficulty, **_options(env_option, "--env-option")},
+            env_kwargs={"difficulty": difficulty, **options(env_option, "--env-option")},
             progress=lambda episode: done(),
         )
     if as_json:
@@ -255,6 +243,7 @@ def bench(
     jobs: Annotated[int, typer.Option(min=1, help="Processes side by side; more than 1 pays for small models.")] = 1,
     env_option: EnvOptions = None,
     policy_option: PolicyOptions = None,
+    skip_missing: SkipMissing = False,
     as_json: Json = False,
 ) -> None:
     """Compress a model in several ways, let all versions act, compare them, and write a report."""
@@ -264,13 +253,13 @@ def bench(
     settings = BenchSettings(
         model=model,
         methods=tuple(methods or DEFAULT_METHODS),
-        envs=tuple(suite or ["quick"]),
+        envs=tuple(env_list(suite or ["quick"], skip_missing)),
         episodes=episodes,
         env_kwargs={
             "difficulty": difficulty or ("easy" if model == "nano" else "medium"),
-            **_options(env_option, "--env-option"),
+            **options(env_option, "--env-option"),
         },
-        policy=_options(policy_option, "--policy-option"),
+        policy=options(policy_option, "--policy-option"),
     )
     with progress_bars(as_json) as watcher:
         data = run_bench(settings, out, watcher, jobs=jobs)
@@ -339,26 +328,6 @@ def report(
 
 
 # Helpers
-
-
-def _options(pairs: Sequence[str] | None, flag: str) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for pair in pairs or ():
-        name, equals, value = pair.partition("=")
-        if not equals or not name:
-            raise typer.BadParameter(f"{pair!r} is not NAME=VALUE", param_hint=flag)
-        try:
-            found[name] = json.loads(value)
-        except ValueError:
-            found[name] = value
-    return found
-
-
-def _one_env(name: str) -> str:
-    ids = resolve_env_ids(name)
-    if len(ids) != 1:
-        raise typer.BadParameter(f"{name!r} names {len(ids)} environments; take one: {', '.join(ids)}")
-    return ids[0]
 
 
 def _first_sentence(entry: object) -> str:

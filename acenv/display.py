@@ -20,6 +20,7 @@ from acenv.analysis.official import official_scores
 from acenv.runs import Results
 
 console = Console()
+errors = Console(stderr=True)
 
 
 class Bars:

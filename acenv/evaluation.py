@@ -23,7 +23,7 @@ from typing import Any
 import gymnasium
 
 import acenv
-from acenv.registry import resolve_env_ids
+from acenv.registry import check_installed, resolve_env_ids
 from acenv.runs import Key, Results, RunStore
 from acenv.types import Decision, Episode, Message, Policy, Request, Step, Tool, Transcript, Usage
 
@@ -93,6 +93,7 @@ def evaluate(
 
     Raises:
         ValueError: An unknown environment, or a number that makes no sense.
+        MissingSimulatorError: What an environment stands on is not installed.
         RunError: The run folder holds results of other settings, or cannot be written.
         PolicyError: The policy answered with something else than one decision a request.
     """
@@ -108,6 +109,7 @@ def evaluate(
     if slot_count < 1 or worker_count < 1:
         raise ValueError(f"slots and workers must be at least 1, not {slot_count} and {worker_count}")
     keywords = dict(env_kwargs or {})
+    check_installed(ids)
     for env_id in ids:  # A keyword that an environment does not take must not cost a run.
         own = keywords_of(env_id, keywords)
         try:

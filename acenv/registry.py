@@ -3,8 +3,42 @@
 from __future__ import annotations
 
 import difflib
+import importlib.util
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import gymnasium
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """What an environment needs beyond acenv itself.
+
+    Attributes:
+        extra: The extra of acenv that installs the packages.
+        modules: Modules that must be importable.
+        programs: Programs that must be on the PATH; they come from the system's packages.
+    """
+
+    extra: str
+    modules: tuple[str, ...]
+    programs: tuple[str, ...] = ()
+
+    def missing(self) -> str:
+        """What to do before the environment can be used; empty if nothing is missing.
+
+        >>> Requirement("chess", ("no_such_module",), ("no-such-program",)).missing()
+        "pip install 'acenv[chess]', and have no-such-program on the PATH"
+        """
+        todo = []
+        if any(importlib.util.find_spec(module) is None for module in self.modules):
+            todo.append(f"pip install 'acenv[{self.extra}]'")
+        absent = [program for program in self.programs if shutil.which(program) is None]
+        if absent:
+            todo.append(f"have {' and '.join(absent)} on the PATH")
+        return ", and ".join(todo)
+
 
 _ENTRY_POINTS = {
     "acenv/WorkflowFunctionCall-v0": "acenv.envs.workflow.environment:WorkflowFunctionCallEnv",
@@ -24,7 +58,29 @@ _ENTRY_POINTS = {
     "acenv/LongGenBench-v0": "acenv.envs.longcontext.longgenbench.environment:LongGenBenchEnv",
     "acenv/Ruler-v0": "acenv.envs.longcontext.ruler.environment:RulerEnv",
     "acenv/PDDL-v0": "acenv.envs.world.environment:PDDLEnv",
+    "acenv/Household-v0": "acenv.envs.world.household.environment:HouseholdEnv",
+    "acenv/Shop-v0": "acenv.envs.world.shop.environment:ShopEnv",
+    "acenv/ToolQuery-v0": "acenv.envs.tools.services.query:ToolQueryEnv",
+    "acenv/ToolOperation-v0": "acenv.envs.tools.services.operation:ToolOperationEnv",
+    "acenv/BabyAI-v0": "acenv.envs.simulators.babyai:BabyAIEnv",
+    "acenv/ScienceWorld-v0": "acenv.envs.simulators.scienceworld:ScienceWorldEnv",
+    "acenv/TextWorld-v0": "acenv.envs.simulators.textworld:TextWorldEnv",
+    "acenv/Jericho-v0": "acenv.envs.simulators.jericho:JerichoEnv",
+    "acenv/TextWorldExpress-v0": "acenv.envs.simulators.textworld_express:TextWorldExpressEnv",
+    "acenv/ALFWorld-v0": "acenv.envs.simulators.alfworld:ALFWorldEnv",
+    "acenv/MiniWoB-v0": "acenv.envs.simulators.miniwob:MiniWoBEnv",
 }
+
+SIMULATORS: dict[str, Requirement] = {
+    "acenv/BabyAI-v0": Requirement("babyai", ("minigrid",)),
+    "acenv/ScienceWorld-v0": Requirement("scienceworld", ("scienceworld",), ("java",)),
+    "acenv/TextWorld-v0": Requirement("textworld", ("textworld",)),
+    "acenv/Jericho-v0": Requirement("jericho", ("jericho",)),
+    "acenv/TextWorldExpress-v0": Requirement("textworld-express", ("textworld_express",), ("java",)),
+    "acenv/ALFWorld-v0": Requirement("alfworld", ("alfworld",)),
+    "acenv/MiniWoB-v0": Requirement("miniwob", ("miniwob",), ("chromium", "chromedriver")),
+}
+"""What the environments need that stand on other people's simulators; all others need nothing beyond acenv."""
 
 
 def _ids(*names: str) -> tuple[str, ...]:
@@ -33,14 +89,16 @@ def _ids(*names: str) -> tuple[str, ...]:
 
 _WORKFLOW = _ids("WorkflowFunctionCall", "WorkflowEmbodied", "WorkflowProblemSolving", "WorkflowOpenGrounded")
 _TEVAL = _ids("ToolInstruct", "ToolPlan", "ToolReason", "ToolRetrieve", "ToolUnderstand", "ToolReview")
+_AGENTBOARD = _ids("PDDL", "ScienceWorld", "TextWorld", "ToolQuery", "ToolOperation")
 
 suites: dict[str, tuple[str, ...]] = {
     "quick": _ids("WorkflowFunctionCall", "ToolSandbox", "Needle", "PDDL"),
-    "acbench": (*_WORKFLOW, *_TEVAL, *_ids("LongBench", "LongGenBench", "Needle", "PDDL")),
+    "acbench": (*_WORKFLOW, *_TEVAL, *_ids("LongBench", "LongGenBench", "Needle"), *_AGENTBOARD),
     "workflow": _WORKFLOW,
     "toolcalling": (*_TEVAL, *_ids("ToolSandbox", "BFCL")),
     "longcontext": _ids("Needle", "LongBench", "LongGenBench", "Ruler"),
-    "worlds": _ids("PDDL"),
+    "worlds": _ids("PDDL", "Household", "Shop", "ToolQuery", "ToolOperation"),
+    "simulators": tuple(SIMULATORS),
 }
 """Named lists of environments, for ``acenv eval`` and ``acenv bench``. ``"acbench"`` has the tasks of the paper *Can
 Compressed LLMs Truly Act?*; the documentation says which task is which environment."""
@@ -52,6 +110,28 @@ def register() -> None:
         if env_id not in gymnasium.registry:
             # The environments check every action themselves and have no fixed order of calls to enforce.
             gymnasium.register(env_id, entry_point=entry_point, disable_env_checker=True, order_enforce=False)
+
+
+class MissingSimulatorError(ImportError):
+    """Simulators are not installed; the message says how to install them."""
+
+
+def missing(env_id: str) -> str:
+    """What to do before an environment can be used; empty if it can be used now."""
+    requirement = SIMULATORS.get(env_id)
+    return requirement.missing() if requirement is not None else ""
+
+
+def check_installed(env_ids: Iterable[str]) -> None:
+    """Make sure that what environments stand on is installed.
+
+    Raises:
+        MissingSimulatorError: It is not; the message names all that is missing.
+    """
+    absent = {env_id: todo for env_id in env_ids if (todo := missing(env_id))}
+    if absent:
+        lines = "; ".join(f"{env_id}: {todo}" for env_id, todo in absent.items())
+        raise MissingSimulatorError(f"a simulator is not installed for {lines}")
 
 
 def env_ids() -> list[str]:

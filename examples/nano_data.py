@@ -20,6 +20,9 @@ from acenv.types import Conversation
 
 TOKENS_A_STEP = 8192
 
+WANDERING = ("acenv/PDDL-v0", "acenv/Household-v0")
+"""Worlds in which a wrong move leads to a state that no expert gets into, and to come back has to be learned too."""
+
 Entry = tuple[float, str, dict[str, Any]]
 """Share of the tokens, environment, keywords."""
 
@@ -54,7 +57,7 @@ class Transcripts:
             self.envs[key] = gymnasium.make(env_id, split="train", difficulty="easy", **keywords)
         seed = self.next_seed.get(key, 0)
         self.next_seed[key] = seed + 1
-        if env_id == "acenv/PDDL-v0":
+        if env_id in WANDERING:
             return wandering_conversation(self.envs[key], seed)
         return expert_conversation(self.envs[key], seed), set()
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from acenv.cli import main
+from acenv.registry import SIMULATORS, Requirement
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -44,14 +45,29 @@ def test_envs_lists_environments_and_suites(capsys: pytest.CaptureFixture[str]) 
     assert "acenv/PDDL-v0" in run(capsys, "envs")[1]
 
 
+def test_what_is_not_installed_can_be_left_out(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SIMULATORS, "acenv/BabyAI-v0", Requirement("babyai", ("no_such_module",)))
+    arguments = ("eval", "--policy", "oracle", "--envs", "PDDL", "BabyAI", "--episodes", "2")
+    code, _, err = run(capsys, *arguments)
+    assert code == 1 and "pip install 'acenv[babyai]'" in err and "--skip-missing" in " ".join(err.split())
+    code, out, err = run(capsys, *arguments, "--skip-missing")
+    assert code == 0 and "PDDL" in out and "left out: acenv/BabyAI-v0" in err
+    code, _, err = run(capsys, "eval", "--policy", "oracle", "--envs", "BabyAI", "--skip-missing")
+    assert code == 1 and "not installed" in err
+    assert run_json(capsys, "envs")["missing"]["acenv/BabyAI-v0"] == "pip install 'acenv[babyai]'"
+
+
 def test_eval_writes_a_run_and_says_the_returns(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     answer = evaluate(capsys, tmp_path / "run", "oracle")
     assert answer == {
         "policy": "oracle",
         "mean_returns": {"acenv/ToolSandbox-v0": 1.0, "acenv/PDDL-v0": 1.0},
-        "official": {},
+        "official": answer["official"],
         "errors": 0,
     }
+    assert answer["official"]["AgentBoard/PDDL"]["progress_rate"] == 1.0
     assert len((tmp_path / "run" / "episodes.jsonl").read_text().splitlines()) == 10
     code, out, _ = run(capsys, "eval", "--policy", "random", "--envs", "needle", "--episodes", "2")
     assert code == 0 and "Needle-v0" in out

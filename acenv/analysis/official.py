@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
+from acenv.registry import suites
 from acenv.types import Episode
 
 Table = dict[str, dict[str, float]]
@@ -64,6 +65,8 @@ def official_scores(results: HasEpisodes) -> Table:
     * ``"LongBench"``: percent by task; ``"LongBench-E/<task>"``: percent by bucket of length, where lengths are known.
     * ``"LongGenBench"``: mean accuracy by task, four decimals.
     * ``"Needle"``: mean of the score; ``"Needle/<length>"``: by depth in percent, the heat map's columns.
+    * ``"AgentBoard/<environment>"``: success rate, progress rate and grounding accuracy, and the first two for its easy
+      and its hard tasks (the label ``level``); also for worlds that AgentBoard itself does not have.
     * ``"RULER"``: percent by task. ``"BFCL"``: accuracy by category.
     * ``"episodes"``: how many episodes of each benchmark went into its numbers; ``"errors"``: how many failed, and
       ``"unscored"``: how many have an answer on which the official evaluator ends with an exception. Both are in no
@@ -195,6 +198,21 @@ def _bfcl(episodes: Sequence[Episode]) -> Table:
     return {"BFCL": {category: _mean(values) for category, values in categories.items()}}
 
 
+def _agentboard(episodes: Sequence[Episode]) -> Table:
+    table: Table = {}
+    there = [e for e in episodes if e.metrics.keys() >= {"success", "progress", "grounding"}]
+    for world, group in _by(there, lambda e: _name(e.env_id)).items():
+        numbers = table[f"AgentBoard/{world}"] = {}
+        numbers["success_rate"] = _mean(e.metrics["success"] for e in group)
+        numbers["progress_rate"] = _mean(e.metrics["progress"] for e in group)
+        numbers["grounding_acc"] = _mean(e.metrics["grounding"] for e in group)
+        for level in ("easy", "hard"):
+            for metric in ("success", "progress"):
+                if values := _by_label(group, "level", metric).get(level):
+                    numbers[f"{metric}_rate_{level}"] = _mean(values)
+    return table
+
+
 _TEVAL_ENVS = tuple(f"Tool{task}" for task in ("Instruct", "Plan", "Reason", "Retrieve", "Understand", "Review"))
 
 _BENCHMARKS: dict[str, tuple[str | tuple[str, ...], Callable[[Sequence[Episode]], Table]]] = {
@@ -205,4 +223,5 @@ _BENCHMARKS: dict[str, tuple[str | tuple[str, ...], Callable[[Sequence[Episode]]
     "Needle": ("Needle", _needle),
     "RULER": ("Ruler", _ruler),
     "BFCL": ("BFCL", _bfcl),
+    "AgentBoard": (tuple(_name(env_id) for env_id in (*suites["worlds"], *suites["simulators"])), _agentboard),
 }

@@ -72,6 +72,7 @@ class _Progress(Generic[TaskT, StateT]):
     valid_steps: int = 0
     refused: int = 0
     over: bool = False
+    limit: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +154,10 @@ class ConversationEnv(gymnasium.Env[list[Message], str], Generic[TaskT, StateT])
 
     @abstractmethod
     def open(self, task: TaskT) -> tuple[StateT, list[Message], list[Tool]]:
-        """The first state of an episode, the opening messages and the tools on offer."""
+        """The first state of an episode, the opening messages and the tools on offer.
+
+        It may set ``self.max_steps`` for this episode.
+        """
 
     @abstractmethod
     def apply(self, action: str) -> Outcome:
@@ -186,6 +190,9 @@ class ConversationEnv(gymnasium.Env[list[Message], str], Generic[TaskT, StateT])
             f"{type(self).__name__} found no task of the {self.split!r} split in {attempts} draws: "
             "these settings leave too few different tasks"
         )
+
+    def resume(self) -> None:
+        """Rebuild what an environment keeps outside of its state, after :meth:`restore` put task and state back."""
 
     def score_at_truncation(self, score: float) -> float:
         """The score of an episode that ran out of steps; ``score`` is what the last action led to."""
@@ -235,7 +242,7 @@ class ConversationEnv(gymnasium.Env[list[Message], str], Generic[TaskT, StateT])
         index = (options or {}).get("index")
         task = self.draw_task() if index is None else self.load_task(int(index))
         state, messages, tools = self.open(task)
-        self._progress = _Progress(task, state, tools, messages)
+        self._progress = _Progress(task, state, tools, messages, limit=self.max_steps)
         return self._observation(), {
             "tools": _copy_json(tools),
             "metrics": self._all_metrics(),
@@ -292,7 +299,9 @@ class ConversationEnv(gymnasium.Env[list[Message], str], Generic[TaskT, StateT])
         if snapshot.kind != self._kind:
             raise ValueError(f"a snapshot of {snapshot.kind} cannot be restored into {self._kind}")
         self._progress = copy.deepcopy(snapshot.progress)
+        self.max_steps = self._running.limit
         self.np_random.bit_generator.state = snapshot.rng_state
+        self.resume()
         return self._observation()
 
     # Inside

@@ -71,7 +71,7 @@ def test_errors_and_unscored_answers_are_counted_apart():
         episode("LongBench", right, task="trec"),
         episode("LongBench", {"score": 0.0}, error="the server was down", task="trec"),
         episode("LongBench", {"unscored": 1.0}, task="trec"),
-        episode("PDDL", {}),
+        episode("ToolSandbox", {}),
     )
     assert table == {
         "LongBench": {"trec": 100.0},
@@ -134,3 +134,28 @@ def test_a_run_of_both_formats_gives_the_overall_number():
         env_kwargs={i: {"format": "mixed", "difficulty": "easy"} for i in acenv.suites["toolcalling"][:6]},
     )
     assert official_scores(results)["T-Eval"]["Overall"] == 100.0
+
+
+def test_agentboard_averages_its_three_metrics_and_splits_by_level():
+    def world(name, success, progress, grounding, **labels):
+        return episode(name, {"success": success, "progress": progress, "grounding": grounding}, **labels)
+
+    table = scores(
+        world("ToolQuery", 1.0, 1.0, 1.0, task="weather", level="easy"),
+        world("ToolQuery", 0.0, 0.5, 0.5, task="movie", level="hard"),
+        world("ToolQuery", 0.0, 0.0, 0.75, task="movie", level="hard"),
+        world("TextWorldExpress", 0.0, 0.25, 1.0, task="coin"),
+        episode("ToolQuery", {}, error="gone"),
+    )
+    assert table["AgentBoard/ToolQuery"] == {
+        "success_rate": pytest.approx(1 / 3),
+        "progress_rate": 0.5,
+        "grounding_acc": 0.75,
+        "success_rate_easy": 1.0,
+        "progress_rate_easy": 1.0,
+        "success_rate_hard": 0.0,
+        "progress_rate_hard": 0.25,
+    }
+    assert table["AgentBoard/TextWorldExpress"] == {"success_rate": 0.0, "progress_rate": 0.25, "grounding_acc": 1.0}
+    assert table["errors"] == {"AgentBoard": 1.0}
+    assert table["episodes"] == {"AgentBoard": 4.0}

@@ -12,8 +12,10 @@ from gymnasium.utils.env_checker import check_env
 
 import acenv
 from acenv.envs.base import MAX_ACTION_CHARS, PATIENCE
+from acenv.registry import SIMULATORS
 
-ENV_IDS = acenv.env_ids()
+# Environments on simulators have a contract test of their own, which skips what is not installed.
+ENV_IDS = [env_id for env_id in acenv.env_ids() if env_id not in SIMULATORS]
 DIFFICULTIES = ("easy", "medium", "hard")
 
 

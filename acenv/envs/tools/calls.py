@@ -74,7 +74,7 @@ def parse_calls(text: str) -> list[Call]:
         with contextlib.suppress(ValueError, RecursionError):
             value, end = _DECODER.raw_decode(text)
             if end == len(text) and _is_call(value):
-                return [_call_of(value)]
+                return [call_of(value)]
     parts = [text]
     if not text.lstrip().startswith(("{", "[")):  # In a text that is JSON, tags are data.
         talk = text.rpartition("</think>")[2]
@@ -96,7 +96,7 @@ def parse_calls(text: str) -> list[Call]:
                 continue
             for item in value if isinstance(value, list) else [value]:
                 if _is_call(item):
-                    calls.append(_call_of(item))
+                    calls.append(call_of(item))
                 else:
                     problem = problem or 'The JSON is no call: it needs "name" and "arguments".'
             if len(calls) > MAX_CALLS:
@@ -139,8 +139,15 @@ def _is_call(item: Any) -> bool:
     return "arguments" in item or "parameters" in item or item.keys() <= _CALL_KEYS
 
 
-def _call_of(item: dict[str, Any]) -> Call:
-    """Read one call object of any known style."""
+def call_of(item: dict[str, Any]) -> Call:
+    """Read one call object of any known style; the arguments may be JSON text, whose end is passed over.
+
+    Raises:
+        CallError: The name is no string, or the arguments are no object, are malformed, or nest too deep.
+
+    >>> call_of({"name": "get_contact", "arguments": '{"name": "Ana"} and so on'})
+    Call(name='get_contact', arguments={'name': 'Ana'})
+    """
     inner = item.get("function")
     if isinstance(inner, dict):
         item = inner

@@ -107,8 +107,8 @@ class ToolSpec:
             for name, c in self._checks.items()
         ]
 
-    def run(self, world: World, arguments: dict[str, Any]) -> Any:
-        """Carry out a call whose arguments are valid.
+    def run(self, world: Any, arguments: dict[str, Any]) -> Any:
+        """Carry out a call whose arguments are valid; ``world`` is whatever the function takes first.
 
         Raises:
             ToolError: The world does not allow it.
@@ -122,7 +122,7 @@ class ToolSpec:
 
 @dataclass(frozen=True, slots=True)
 class _Check:
-    """A direct test of the keywords of one flat property."""
+    """A direct test of the keywords of one flat property; a list is left to jsonschema."""
 
     types: tuple[type, ...]
     enum: frozenset[str] | None
@@ -135,7 +135,7 @@ class _Check:
     def surely_valid(self, value: Any) -> bool:
         """Whether the value is valid beyond doubt; ``False`` only means that jsonschema has to look."""
         kind = type(value)
-        if kind not in self.types:
+        if kind not in self.types or kind is list:
             return False
         if kind is str:
             if self.enum is not None:
@@ -150,8 +150,7 @@ class _Check:
     def describe(self) -> str:
         if self.enum is not None:
             return "one of " + ", ".join(sorted(self.enum))
-        names = {str: "string", int: "integer", float: "number", bool: "boolean"}
-        text = names[self.types[-1]]
+        text = " or ".join(dict.fromkeys(_NAMES[t] for t in self.types if t is not int or float not in self.types))
         if self.pattern is not None:
             text += f" matching {self.pattern.pattern}"
         if self.low > float("-inf"):
@@ -166,7 +165,9 @@ _JSON_TYPES: dict[Any, tuple[str, tuple[type, ...]]] = {
     int: ("integer", (int,)),
     float: ("number", (int, float)),
     bool: ("boolean", (bool,)),
+    list: ("array", (list,)),
 }
+_NAMES = {types[-1]: name for name, types in _JSON_TYPES.values()}
 MAX_TEXT = 2000
 """Longest string that a tool takes, in characters."""
 
@@ -174,9 +175,9 @@ MAX_TEXT = 2000
 def tool(function: Callable[..., Any], *, writes: bool = False) -> ToolSpec:
     """Make a tool of a function.
 
-    The function's first parameter is the world; the others are annotated with ``str``, ``int``, ``float``, ``bool`` or
-    ``Literal`` strings, or with ``Annotated[type, {JSON Schema keywords}]``. The first line of its docstring is the
-    tool's description. Parameters with a default are optional.
+    The function's first parameter is the world; the others are annotated with ``str``, ``int``, ``float``, ``bool``,
+    ``list``, a union of these, ``Literal`` strings, or ``Annotated[type, {JSON Schema keywords}]``. The first line of
+    its docstring is the tool's description. Parameters with a default are optional.
     """
     hints = get_type_hints(function, include_extras=True)
     properties: dict[str, dict[str, Any]] = {}
@@ -217,8 +218,10 @@ def _property(hint: Any) -> tuple[dict[str, Any], _Check]:
         keywords = {"enum": list(get_args(hint)), **keywords}
         enum = frozenset(get_args(hint))
         hint = str
-    json_type, python_types = _JSON_TYPES[hint]
-    if hint is str and enum is None:
+    members = (list,) if get_origin(hint) is list else get_args(hint) or (hint,)
+    json_types = [_JSON_TYPES[member][0] for member in members]
+    python_types = tuple(kind for member in members for kind in _JSON_TYPES[member][1])
+    if str in members and enum is None:
         keywords.setdefault("maxLength", MAX_TEXT)
     check = _Check(
         types=python_types,
@@ -229,4 +232,4 @@ def _property(hint: Any) -> tuple[dict[str, Any], _Check]:
         min_length=keywords.get("minLength", 0),
         max_length=keywords.get("maxLength", MAX_TEXT),
     )
-    return {"type": json_type, **keywords}, check
+    return {"type": json_types[0] if len(json_types) == 1 else json_types, **keywords}, check

@@ -29,12 +29,22 @@ class Problem:
         objects: All objects, in the order in which they are spoken of.
         init: The facts at the start.
         goal: The facts that must hold together at the end, in the order in which they are told.
+        unwanted: Facts that must not hold at the end.
     """
 
     domain: str
     objects: Objects
     init: State
     goal: tuple[Atom, ...]
+    unwanted: tuple[Atom, ...] = ()
+
+    def progress(self, state: State) -> float:
+        """The share of the goal that is met."""
+        met = sum([fact in state for fact in self.goal])
+        if not self.unwanted:
+            return met / len(self.goal)
+        met += sum(fact not in state for fact in self.unwanted)
+        return met / (len(self.goal) + len(self.unwanted))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +57,7 @@ class Puzzle:
         solve: A short plan from any state of a problem.
         rules: What the agent is told at the start, by difficulty.
         place: What the agent must know beside the state, told once (doors between rooms); may be empty.
+        lost: Whether a mistake has put the goal out of reach; never, in most domains.
     """
 
     domain: Domain
@@ -54,3 +65,4 @@ class Puzzle:
     solve: Callable[[Problem, State], Plan]
     rules: Mapping[Difficulty, str]
     place: Callable[[Problem], str] = lambda problem: ""
+    lost: Callable[[Problem, State], bool] = lambda problem, state: False

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 Atom = tuple[str, ...]
 """A ground fact, the predicate first: ``("on", "red", "blue")``."""
@@ -174,6 +175,11 @@ def domain(
     return Domain(name, types, {p.name: p for p in predicates}, {a.name: a for a in actions}, frozenset(fillers))
 
 
+def holds(atom: Atom, state: State) -> bool:
+    """Whether a ground atom is true."""
+    return atom[1] == atom[2] if atom[0] == EQUALS else atom in state
+
+
 @dataclass(frozen=True, slots=True)
 class Action:
     """A ground action, with its conditions and effects worked out."""
@@ -187,8 +193,7 @@ class Action:
     def first_failure(self, state: State) -> int | None:
         """Index of the first precondition that does not hold in ``state``; None if all do."""
         for i, (atom, positive) in enumerate(self.conditions):
-            holds = atom[1] == atom[2] if atom[0] == EQUALS else atom in state
-            if holds != positive:
+            if (atom in state if atom[0] != EQUALS else atom[1] == atom[2]) != positive:
                 return i
         return None
 
@@ -211,14 +216,18 @@ class World:
         self.order = {name: i for i, (name, _) in enumerate(objects)}
         if len(self.order) < len(objects):
             raise ValueError(f"domain {domain.name}: two objects have the same name")
-        self._kinds = dict(objects)
-        domain._need_types("objects", self._kinds.values())
+        domain._need_types("objects", [kind for _, kind in objects])
         self._of_type = {kind: tuple(n for n, k in objects if domain.is_a(k, kind)) for kind in domain.types}
+        self._members = {kind: frozenset(names) for kind, names in self._of_type.items()}
         self._grounded: dict[tuple[str, tuple[str, ...]], Action] = {}
 
     def of_type(self, kind: str) -> tuple[str, ...]:
         """Names of the objects of a type, subtypes included."""
         return self._of_type[kind]
+
+    def has(self, name: str, kind: str) -> bool:
+        """Whether there is an object of this name and type."""
+        return name in self._members[kind]
 
     def ground(self, name: str, arguments: tuple[str, ...]) -> Action:
         """The action ``name`` on ``arguments``.
@@ -239,7 +248,7 @@ class World:
         if len(arguments) != len(schema.parameters):
             raise ValueError(f"{name} takes {len(schema.parameters)} arguments, not {len(arguments)}")
         for argument, (_, kind) in zip(arguments, schema.parameters, strict=True):
-            if argument not in self._of_type[kind]:
+            if argument not in self._members[kind]:
                 raise ValueError(f"there is no {kind} called {argument}")
         binding = {variable: a for (variable, _), a in zip(schema.parameters, arguments, strict=True)}
         return Action(
@@ -291,32 +300,60 @@ class World:
             if term not in kinds:
                 if term != value:
                     return None
-            elif bound.setdefault(term, value) != value or value not in self._of_type[kinds[term]]:
+            elif bound.setdefault(term, value) != value or value not in self._members[kinds[term]]:
                 return None
         return bound
 
     def complete(self, state: State, name: str, given: Mapping[str, str]) -> Action:
         """The action ``name`` with some arguments given and the others inferred from the state.
 
-        Of all ways to fill in the others, the one that gets furthest through the preconditions is taken, so that a
-        refusal is about what the agent said and not about what it left out.
+        Of all ways to fill in the others, the first one that is applicable is taken, or else one that gets furthest
+        through the preconditions, so that a refusal is about what the agent said and not about what it left out.
 
         Raises:
             ValueError: A given argument is of the wrong type, or nothing can be filled in.
         """
         parameters = self.domain.actions[name].parameters
-        choices = [(given[v],) if v in given else self._of_type[kind] for v, kind in parameters]
-        best: tuple[int, Action] | None = None
-        for arguments in itertools.product(*choices):
-            action = self.ground(name, arguments)
-            failure = action.first_failure(state)
-            if failure is None:
-                return action
-            if best is None or failure > best[0]:
-                best = (failure, action)
-        if best is None:
-            raise ValueError(f"there is nothing to {name} here")
-        return best[1]
+        if len(given) == len(parameters):
+            return self.ground(name, tuple(given[variable] for variable, _ in parameters))
+        steps = _steps(self.domain, name, tuple(given))
+        binding = {**_constants(self.domain, name), **given}
+        furthest, reached = -1, binding
+
+        def search(i: int) -> bool:
+            """Bind the variables of the ``i``-th and later preconditions, with backtracking."""
+            nonlocal furthest, reached
+            while i < len(steps):
+                literal, free = steps[i]
+                if free:
+                    break
+                if holds((literal.predicate, *[binding[t] for t in literal.terms]), state) != literal.positive:
+                    if i > furthest:
+                        furthest, reached = i, dict(binding)
+                    return False
+                i += 1
+            else:
+                furthest, reached = len(steps), binding
+                return True
+            if i > furthest:
+                furthest, reached = i, dict(binding)
+            for values in itertools.product(*[self._of_type[kind] for _, kind in free]):
+                for (variable, _), value in zip(free, values, strict=True):
+                    binding[variable] = value
+                atom = (literal.predicate, *[binding[t] for t in literal.terms])
+                if holds(atom, state) == literal.positive and search(i + 1):
+                    return True
+            for variable, _ in free:
+                binding.pop(variable, None)
+            return False
+
+        search(0)
+        arguments = []
+        for variable, kind in parameters:
+            if variable not in reached and not self._of_type[kind]:
+                raise ValueError(f"there is no {kind} here")
+            arguments.append(reached.get(variable) or self._of_type[kind][0])
+        return self.ground(name, tuple(arguments))
 
     def explain(self, state: State, action: Action) -> str:
         """Which precondition fails, in words; empty if the action is applicable."""
@@ -345,3 +382,25 @@ class World:
                 shown.append((place, predicate.text.format(*atom[1:]) + "."))
         shown.sort()
         return " ".join(sentence for _, sentence in shown)
+
+
+@lru_cache(maxsize=1024)
+def _steps(of: Domain, name: str, given: tuple[str, ...]) -> list[tuple[Literal, list[tuple[str, str]]]]:
+    """Preconditions of an action, each with the variables (and their types) that first come up in it."""
+    schema = of.actions[name]
+    kinds = dict(schema.parameters)
+    known = set(given)
+    steps = []
+    for literal in schema.preconditions:
+        free = [(t, kinds[t]) for t in dict.fromkeys(literal.terms) if t in kinds and t not in known]
+        known.update(literal.terms)
+        steps.append((literal, free))
+    return steps
+
+
+@lru_cache(maxsize=1024)
+def _constants(of: Domain, name: str) -> dict[str, str]:
+    """Objects that the preconditions of an action name; each stands for itself."""
+    schema = of.actions[name]
+    kinds = dict(schema.parameters)
+    return {t: t for literal in schema.preconditions for t in literal.terms if t not in kinds}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections import deque
 from typing import Any
 
@@ -38,7 +39,7 @@ def execute(world: World, state: State, plan: Plan) -> State:
     return state
 
 
-@pytest.mark.parametrize("puzzle", [BLOCKSWORLD, GRIPPER])
+@pytest.mark.parametrize("puzzle", PUZZLES.values(), ids=PUZZLES)
 def test_easy_plans_are_the_shortest_from_any_state(puzzle: Any) -> None:
     rng = np.random.default_rng(1)
     for _ in range(12):
@@ -57,7 +58,7 @@ def test_easy_plans_are_the_shortest_from_any_state(puzzle: Any) -> None:
 @given(
     st.integers(0, 10**6),
     st.sampled_from(["medium", "hard"]),
-    st.sampled_from([BLOCKSWORLD, GRIPPER]),
+    st.sampled_from(list(PUZZLES.values())),
     st.integers(0, 9),
 )
 def test_plans_reach_the_goal_from_any_state(seed: int, difficulty: Any, puzzle: Any, wander: int) -> None:
@@ -68,7 +69,26 @@ def test_plans_reach_the_goal_from_any_state(seed: int, difficulty: Any, puzzle:
     for _ in range(wander):
         actions = world.applicable(state)
         state = actions[int(rng.integers(len(actions)))].result(state)
+    if puzzle.lost(problem, state):
+        return
     assert execute(world, state, puzzle.solve(problem, state)).issuperset(problem.goal)
+
+
+@pytest.mark.parametrize("difficulty", ["easy", "medium", "hard"])
+@pytest.mark.parametrize("puzzle", PUZZLES.values(), ids=PUZZLES)
+def test_no_goal_fact_holds_at_the_start_and_the_plan_is_found_at_once(puzzle: Any, difficulty: Any) -> None:
+    rng = np.random.default_rng(5)
+    slowest = 0.0
+    for _ in range(100):
+        problem = puzzle.sample(rng, difficulty)
+        assert problem.progress(problem.init) == 0.0
+        assert not puzzle.lost(problem, problem.init)
+        began = time.process_time()
+        plan = puzzle.solve(problem, problem.init)
+        slowest = max(slowest, time.process_time() - began)
+        world = World(puzzle.domain, problem.objects)
+        assert problem.progress(execute(world, problem.init, plan)) == 1.0
+    assert slowest < 0.05
 
 
 def test_impossible_goals_are_refused() -> None:

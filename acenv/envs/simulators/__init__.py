@@ -1,0 +1,1 @@
+"""Environments on simulators of other people, which are extras."""

@@ -1,0 +1,1 @@
+"""Simulated services behind tools: weather, films, papers, to-do lists and sheets."""

@@ -1,0 +1,1 @@
+"""A home of rooms and receptacles on the STRIPS engine."""
