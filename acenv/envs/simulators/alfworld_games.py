@@ -46,11 +46,13 @@ _FOLDERS: dict[Split, tuple[str, ...]] = {"train": ("train",), "test": ("valid_u
 _COUNTS = {"StoveBurner": 4, "Toilet": 1, "GarbageCan": 1, "CoffeeMachine": 1, "Toaster": 1, "Bed": 1}
 """Receptacles of which layouts name the type but not the places, and how many a room has."""
 
-_STATES = {
+STATES = {
     "pick_clean_then_place_in_recep": "Cleanable",
     "pick_heat_then_place_in_recep": "Heatable",
     "pick_cool_then_place_in_recep": "Coolable",
 }
+"""What a thing must be able to become, for the tasks that change it."""
+
 _APPLIANCES = {"Cleanable": "SinkBasin", "Heatable": "Microwave", "Coolable": "Fridge"}
 
 _ATTEMPTS = 200
@@ -63,6 +65,9 @@ class HouseTask:
     Attributes:
         name: The official ``task/trial``, or what was generated, such as ``"pick_and_place_simple/FloorPlan7"``.
         kind: One of ALFWorld's types of task.
+        thing: The type of the thing that it is about, such as ``"Apple"``.
+        place: The type of the place where that goes, or empty.
+        lamp: The type of the lamp to use, or empty.
         grammar: The grammar that tells the world, with the goal in it.
         problem: The PDDL problem.
         subgoals: Regular expressions, of what is observed on the way.
@@ -71,6 +76,9 @@ class HouseTask:
 
     name: str
     kind: str
+    thing: str
+    place: str
+    lamp: str
     grammar: str
     problem: str
     subgoals: tuple[str, ...]
@@ -85,8 +93,8 @@ def subgoals_of(kind: str, thing: str, place: str) -> tuple[str, ...]:
     """
     name = re.escape(thing.lower())
     taken = rf"You pick up the {name} \d+"
-    if kind in _STATES:
-        verb = {"Cleanable": "clean", "Heatable": "heat", "Coolable": "cool"}[_STATES[kind]]
+    if kind in STATES:
+        verb = {"Cleanable": "clean", "Heatable": "heat", "Coolable": "cool"}[STATES[kind]]
         return (taken, rf"You {verb} the {name} \d+")
     if kind == "pick_two_obj_and_place":
         return (taken, rf"You move the {name} \d+ to the {re.escape(place.lower())} \d+")
@@ -171,9 +179,12 @@ def official_task(path: Path, labels: dict[str, tuple[tuple[str, ...], str]]) ->
     name = f"{path.parent.parent.name}/{path.parent.name}"
     try:
         kind, parameters = str(trajectory["task_type"]), trajectory["pddl_params"]
-        made = subgoals_of(kind, parameters["object_target"], parameters["parent_target"])
+        thing, place = str(parameters["object_target"]), str(parameters["parent_target"])
+        made = subgoals_of(kind, thing, place)
         subgoals, level = labels.get(name, (made, level_of(made)))
-        return HouseTask(name, kind, game["grammar"], game["pddl_problem"], subgoals, level or level_of(subgoals))
+        lamp = str(parameters.get("toggle_target", ""))
+        level = level or level_of(subgoals)
+        return HouseTask(name, kind, thing, place, lamp, game["grammar"], game["pddl_problem"], subgoals, level)
     except (KeyError, TypeError) as error:
         raise RecordError(path, None, "an ALFWorld game with its traj_data.json", f"no {error}") from error
 
@@ -224,7 +235,7 @@ def _try(rng: np.random.Generator, difficulty: Difficulty, kind: str) -> HouseTa
     most, clutter = _SIZES[difficulty]
     fits = {place: alfred.VAL_RECEPTACLE_OBJECTS.get(place, set()) for place in set(places.values())}
 
-    needed = _STATES.get(kind)
+    needed = STATES.get(kind)
     appliance = _APPLIANCES.get(needed or "", "")
     lamps = [name for name in ("DeskLamp", "FloorLamp") if name in types]
     if (appliance and appliance not in fits) or (kind == "look_at_obj_in_light" and not lamps):
@@ -260,7 +271,8 @@ def _try(rng: np.random.Generator, difficulty: Difficulty, kind: str) -> HouseTa
     for _ in range(clutter):
         other = pick(rng, movable)
         spots = [p for p, t in house.receptacles.items() if other in fits[t]]
-        if other != thing and spots:
+        few = list(house.objects.values()).count(other) < alfred.MAX_NUM_OF_OBJ_INSTANCES
+        if other != thing and spots and few:
             _put(rng, house, other, pick(rng, spots))
 
     words = {"obj": thing, "recep": place, "toggle": lamp}
@@ -269,7 +281,8 @@ def _try(rng: np.random.Generator, difficulty: Difficulty, kind: str) -> HouseTa
     subgoals = subgoals_of(kind, thing, place)
     grammar = package_text("alfred.twl2").replace("UNKNOWN GOAL", says)
     name = f"{kind}/FloorPlan{plan}"
-    return HouseTask(name, kind, grammar, _problem(house, goal), subgoals, level_of(subgoals))
+    problem = _problem(house, goal)
+    return HouseTask(name, kind, thing, place, lamp, grammar, problem, subgoals, level_of(subgoals))
 
 
 def _put(rng: np.random.Generator, house: _House, kind: str, place: str) -> None:
@@ -334,9 +347,7 @@ def _problem(house: _House, goal: str) -> str:
             facts += [f"{predicate.lower()} {name}"] if kind in able[predicate] else []
     objects, init = "\n".join(declared), "\n".join(f"({fact})" for fact in facts)
     # The goal of the library closes the problem too.
-    return (
-        f"(define (problem acenv)\n(:domain alfred)\n(:objects\n{objects}\n)\n(:init\n{init}\n)\n{goal.strip()}\n"
-    )
+    return f"(define (problem acenv)\n(:domain alfred)\n(:objects\n{objects}\n)\n(:init\n{init}\n)\n{goal.strip()}\n"
 
 
 def _pddl_name(name: str) -> str:

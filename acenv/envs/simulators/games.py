@@ -18,6 +18,7 @@ from acenv.envs.base import Difficulty, Split, split_of
 
 if TYPE_CHECKING:
     from textworld import Game, GameOptions
+    from textworld.generator.game import Event
 
 GameKind = Literal["quest", "cooking", "treasure"]
 KINDS: tuple[GameKind, ...] = get_args(GameKind)
@@ -142,7 +143,9 @@ def _compile(folder: Path, kind: GameKind, difficulty: Difficulty, split: Split,
             if not folder.is_dir():
                 raise  # else another process was quicker
     except Exception as error:  # whatever goes wrong inside TextWorld, the user needs to know which game
-        raise RuntimeError(f"TextWorld could not make game {number} ({kind}, {difficulty}, {split}): {error}") from error
+        raise RuntimeError(
+            f"TextWorld could not make game {number} ({kind}, {difficulty}, {split}): {error}"
+        ) from error
     finally:
         np.random.set_state(state)  # noqa: NPY002
         shutil.rmtree(workshop, ignore_errors=True)
@@ -179,9 +182,19 @@ def _quest(difficulty: Difficulty, seed: int) -> Game:
     game = make_game(options)
     if difficulty != "easy":
         # TextWorld words every step of one quest only; the last step of each is enough, and leaves the way to find.
-        ends = Inform7Game(game).gen_commands_from_actions([q.win_events[0].actions[-1] for q in game.quests])
+        events = [quest.win_events[0] for quest in game.quests]
+        commands = Inform7Game(game).gen_commands_from_actions([event.actions[-1] for event in events])
+        ends = [command + _where(game, event) for command, event in zip(commands, events, strict=True)]
         game.objective = f"Do all of this, in any order: {'; '.join(ends)}."
     return game
+
+
+def _where(game: Game, event: Event) -> str:
+    """In which room the player must be for an event to happen, in words; empty where it may be any."""
+    rooms = [
+        fact.arguments[1].name for fact in event.condition.preconditions if fact.name == "at" and fact.names[0] == "P"
+    ]
+    return f" (in the {game.infos[rooms[0]].name})" if rooms else ""
 
 
 def _cooking(difficulty: Difficulty, seed: int) -> Game:

@@ -161,7 +161,9 @@ class Machine:
 
     def strings(self, sequence: Any) -> list[str]:
         """A Java list of strings, in one call."""
-        return str(self._join("\n", sequence)).split("\n") if sequence.size() else []
+        # Not even its size is asked for: its class may be of another loader, see :meth:`bind`.
+        joined = str(self._join("\n", sequence))
+        return joined.split("\n") if joined else []
 
     def _read_address(self) -> tuple[int, str]:
         """Port and password, which the server prints."""

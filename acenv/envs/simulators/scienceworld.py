@@ -37,6 +37,10 @@ _GOAL = re.compile(r"^\d+\t(true|false)\t", re.MULTILINE)
 _HIDDEN = "reset task"
 """It takes nothing back but progress; it works, but nobody is told of it."""
 
+_LIST = "check"
+"""Stands among an episode's commands for the full list of valid actions, as ``check valid actions`` does for the short
+one: both draw from the simulator's random generator, so an episode is repeated with them."""
+
 
 @dataclass(frozen=True, slots=True)
 class ScienceTask:
@@ -170,8 +174,8 @@ class ScienceWorldEnv(JavaEnv[ScienceTask]):
 
     def act(self, command: str) -> Turn:
         """Give a command to the agent in the simulator."""
-        if command == CHECK:  # Repeated by resume(): it draws from the simulator's random generator.
-            self._listing()
+        if command in (CHECK, _LIST):  # No agent's command gets here in these words, but resume() repeats them.
+            self._things() if command == CHECK else self._combinations()
             return Turn("", 0.0)
         chosen, self._choosing = self._choosing, False
         try:
@@ -190,9 +194,8 @@ class ScienceWorldEnv(JavaEnv[ScienceTask]):
 
     def valid_actions(self) -> list[str]:
         """All commands that the simulator takes to be possible now, several hundred in most states."""
-        self.state.commands.append(CHECK)
-        actions = self.simulator.strings("getValidActionObjectCombinations")
-        return sorted(set(actions) - {_HIDDEN})
+        self.state.commands.append(_LIST)
+        return self._combinations()
 
     def expert_action(self) -> str:
         """The next command of the simulator's walkthrough; see the class.
@@ -247,5 +250,10 @@ class ScienceWorldEnv(JavaEnv[ScienceTask]):
         if self._choosing:
             return f"Valid actions: {', '.join(self.valid_actions())}."
         self.state.commands.append(CHECK)
-        things = ", ".join(sorted(set(self.simulator.strings("getPossibleObjects"))))
-        return f"{self._forms()} OBJ is one of: {things}."
+        return f"{self._forms()} OBJ is one of: {', '.join(self._things())}."
+
+    def _things(self) -> list[str]:
+        return sorted(set(self.simulator.strings("getPossibleObjects")))
+
+    def _combinations(self) -> list[str]:
+        return sorted(set(self.simulator.strings("getValidActionObjectCombinations")) - {_HIDDEN})

@@ -123,7 +123,9 @@ def story_files(source: str | Path, suffixes: tuple[str, ...] = STORY_SUFFIXES) 
             raise FileNotFoundError(f"the folder {path} holds no game: expected files that end in {wanted}")
         return found
     if not path.is_file():
-        raise FileNotFoundError(f"there is no game at {path}: expected a file that ends in {wanted}, or a folder of such")
+        raise FileNotFoundError(
+            f"there is no game at {path}: expected a file that ends in {wanted}, or a folder of such"
+        )
     if path.suffix.lower() not in suffixes:
         raise FileNotFoundError(f"{path} is no game: expected a file that ends in {wanted}")
     return [path]
