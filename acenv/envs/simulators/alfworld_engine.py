@@ -6,31 +6,37 @@ all of its time. Here a command is worded when its action first becomes possible
 
 from __future__ import annotations
 
-import _ctypes
 import sys
 import threading
-from typing import Any
+from typing import Any, ClassVar
 
-_translating = threading.Lock()
-"""Fast Downward's translator keeps its settings in modules, and takes sys.argv and sys.stdout for itself meanwhile."""
+from acenv.envs.simulators.games import PARSING
 
 _MANY = "[{r.name | receptacleatlocation(r:receptacle, lend:location)}]"
-"""What the grammar says for the place that one goes to; it is the action's own receptacle, as TextWorld's planner has it."""
+"""What the grammar says for the place that one goes to; it comes to the action's own receptacle."""
 
 
 class Downward:
-    """A copy of Fast Downward's library, which holds one game at a time; to be closed."""
+    """A copy of Fast Downward's library, which holds one game at a time; to be closed.
+
+    Copies that are closed are used again: to unload one, and then to load another, crashes the process.
+    """
+
+    _free: ClassVar[list[Any]] = []
+    _lock: ClassVar[threading.Lock] = threading.Lock()
 
     def __init__(self) -> None:
-        """Load the library."""
-        import fast_downward
+        """Take a copy that is free, or load one."""
+        import fast_downward  # type: ignore[import-untyped, unused-ignore]
 
-        self.library = fast_downward.load_lib()
+        with self._lock:
+            self.library = self._free.pop() if self._free else fast_downward.load_lib()
 
     def close(self) -> None:
-        """Unload the library."""
+        """Give the copy back."""
         self.library.cleanup()
-        _ctypes.dlclose(self.library._handle)
+        with self._lock:
+            self._free.append(self.library)
 
 
 class HouseGame:
@@ -53,7 +59,8 @@ class HouseGame:
         from textworld.envs.pddl import logic
         from textworld.generator.game import EntityInfo
 
-        with _translating:
+        with PARSING:
+            # Fast Downward's translator keeps its settings in modules, and takes these two for itself meanwhile.
             argv, stdout = sys.argv, sys.stdout
             try:
                 self._logic = logic.GameLogic(domain=domain, grammar=grammar)
@@ -131,4 +138,5 @@ class HouseGame:
             "mapping": mapping,
             "entity_infos": self._infos,
         }
-        return str(self._logic.grammar.derive(rule, context))
+        with PARSING:
+            return str(self._logic.grammar.derive(rule, context))

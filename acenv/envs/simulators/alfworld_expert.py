@@ -27,8 +27,8 @@ class House:
         for predicate, *arguments in sorted(self._facts):
             self._by_predicate[predicate].append(tuple(arguments))
         self.held = next((thing for _, thing in self._by_predicate["holds"]), "")
-        self.inside = dict(self._by_predicate["inreceptacle"])
-        self._spots = dict(self._by_predicate["receptacleatlocation"])
+        self.inside = {thing: place for thing, place in self._by_predicate["inreceptacle"]}
+        self._spots = {place: spot for place, spot in self._by_predicate["receptacleatlocation"]}
         self._here = next((spot for _, spot in self._by_predicate["atlocation"]), "")
 
     def holds(self, *fact: str) -> bool:
@@ -55,7 +55,7 @@ class House:
 
 
 def advise(task: HouseTask, house: House) -> list[str]:
-    """The next command as words and the ids of things, such as ``["take", thing, "from", place]``; empty if none helps."""
+    """The next command as words and the ids of things, such as ``["go to", place]``; empty if none helps."""
     thing = f"{task.thing.lower()}type"
     things = house.of_type("objecttype", {thing})
     held_right = house.held in things

@@ -86,10 +86,10 @@ class HouseTask:
 
 
 def subgoals_of(kind: str, thing: str, place: str) -> tuple[str, ...]:
-    """What is observed on the way to the goal of a task, before the goal itself.
+    r"""What is observed on the way to the goal of a task, before the goal itself.
 
     >>> subgoals_of("pick_heat_then_place_in_recep", "Apple", "Fridge")
-    ('You pick up the apple \\\\d+', 'You heat the apple \\\\d+')
+    ('You pick up the apple \\d+', 'You heat the apple \\d+')
     """
     name = re.escape(thing.lower())
     taken = rf"You pick up the {name} \d+"

@@ -43,6 +43,9 @@ _COOKING: dict[str, dict[str, Any]] = {
 
 _TREASURE_LEVELS = {"easy": (1, 10), "medium": (11, 20), "hard": (21, 30)}
 
+PARSING = threading.RLock()
+"""To be held while TextWorld reads or writes its languages: its parsers are shared by the whole process."""
+
 _making = threading.Lock()
 
 
@@ -89,7 +92,7 @@ def find_game(kind: GameKind, difficulty: Difficulty, split: Split, number: int)
     made_by = f"{textworld.version.__version__}-{_RECIPES}"
     folder = cache_folder() / "textworld" / made_by / f"{kind}-{difficulty}" / f"{split}-{number:04d}"
     name = f"{kind}-{difficulty}-{split}-{number}"
-    with _making:  # TextWorld's grammars and its own random generator are shared by the whole process
+    with _making:  # TextWorld's own random generator is shared by the whole process
         if not folder.is_dir():
             _compile(folder, kind, difficulty, split, number)
     content = (folder / "content").read_text(encoding="utf-8")
@@ -110,7 +113,8 @@ def own_game(story: Path) -> GameTask:
             f"{task.description} is missing: a TextWorld game is a .z8 file and the .json file that tw-make writes "
             "with it; other games for the Z-machine go to acenv/Jericho-v0"
         )
-    return GameTask(task.name, task.kind, task.story, content_of(Game.load(str(task.description))))
+    with PARSING:
+        return GameTask(task.name, task.kind, task.story, content_of(Game.load(str(task.description))))
 
 
 def content_of(game: Game) -> str:
@@ -131,7 +135,8 @@ def _compile(folder: Path, kind: GameKind, difficulty: Difficulty, split: Split,
     workshop = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     state = np.random.get_state()  # noqa: NPY002 (TextWorld draws from the global generator in places)
     try:
-        game, content = _draw(kind, difficulty, split, number)
+        with PARSING:
+            game, content = _draw(kind, difficulty, split, number)
         options = GameOptions()
         options.path = str(workshop / "game.z8")
         compile_game(game, options)

@@ -138,8 +138,10 @@ class Machine:
         urls = self._array(jvm.java.net.URL, 1)
         urls[0] = jvm.java.io.File(str(jar)).toURI().toURL()
         loader = jvm.java.net.URLClassLoader(urls, jvm.java.lang.ClassLoader.getPlatformClassLoader())
-        return loader.loadClass(class_name).getDeclaredConstructor(self._array(self._class, 0)).newInstance(
-            self._array(self._java_object, 0)
+        return (
+            loader.loadClass(class_name)
+            .getDeclaredConstructor(self._array(self._class, 0))
+            .newInstance(self._array(self._java_object, 0))
         )
 
     def bind(self, target: Any, name: str, *kinds: type) -> Callable[..., Any]:
@@ -297,8 +299,8 @@ class JavaEnv(SimulatorEnv[TaskT], Generic[TaskT]):
     Where Java has gone since the last action, such as by another environment's fault, the episode is repeated on a new
     machine and goes on.
 
-    A subclass gives :meth:`jar` and ``java_class``, calls :attr:`simulator`, and lists in ``_done`` what the simulator
-    has carried out.
+    A subclass gives :meth:`jar`, ``java_class`` and :meth:`find_walkthrough`, calls :attr:`simulator`, and lists in
+    ``_done`` what the simulator has carried out.
     """
 
     java_class: str
@@ -340,15 +342,33 @@ class JavaEnv(SimulatorEnv[TaskT], Generic[TaskT]):
             self._finalizer()
         self._lent = self._finalizer = None
 
-    def next_of(self, walkthrough: tuple[str, ...]) -> str:
-        """The first command of a walkthrough that has not been carried out yet, others in between being passed over.
+    @abstractmethod
+    def find_walkthrough(self, task: TaskT) -> tuple[str, ...]:
+        """Commands that solve a task from its start on; the simulator may be left anywhere."""
+
+    def expert_action(self) -> str:
+        """The first command of the walkthrough that has not been carried out, others in between being passed over.
+
+        So it is right from the start on and after commands that change nothing; after others it goes on where it was
+        left, which may not work any more. Where there are not enough steps left for it, it raises the limit of this
+        episode, if that was not given.
 
         Raises:
-            NotImplementedError: All of it is done.
+            NotImplementedError: The walkthrough is at its end, and the task is not solved.
         """
+        if self.task not in _walkthroughs:
+            _walkthroughs[self.task] = self.find_walkthrough(self.task)
+            self.resume()
+        walkthrough = _walkthroughs[self.task]
         followed = 0
         for command in self._done:
             followed += followed < len(walkthrough) and command == walkthrough[followed]
         if followed == len(walkthrough):
             raise NotImplementedError("the simulator's walkthrough is at its end: it does not say what to do now")
+        if self._fixed_steps is None:
+            self.max_steps = max(self.max_steps, self.steps + len(walkthrough) - followed)
         return walkthrough[followed]
+
+
+_walkthroughs: dict[Any, tuple[str, ...]] = {}
+"""By task; some take the simulator 20 seconds."""

@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -32,19 +33,27 @@ _BASICS = (
 )
 
 _REFUSALS = re.compile(
-    r"""\[!|not a verb I|don't know the word|didn't understand|I beg your pardon|
-    only understood you as far|(?:see|have) (?:any|no) such thing|no verb in that|isn't one I recogni[sz]e|
-    isn't a verb|can't use multiple|(?:^|\n)\[?(?:What|Who|Which|Where) do you (?:want|mean)|not something you|
-    don't use the word|have to be more specific|that sentence|doesn't make sense""",
-    re.VERBOSE | re.IGNORECASE,
+    r"\[!|not a verb I|isn't a verb|don't know the word|don't use the word|didn't understand|I beg your pardon"
+    r"|only understood you as far|(?:see|have) (?:any|no) such thing|no verb in that|isn't one I recogni[sz]e"
+    r"|can't use multiple|have to be more specific|that sentence|doesn't make sense"
+    r"|(?:^|\n)\[?(?:What|Who|Which|Where) do you (?:want|mean)",
+    re.IGNORECASE,
 )
-"""How the parsers of Infocom, Inform 6, Inform 7 and TADS-like libraries say that they did not understand."""
+"""How the parsers of Infocom and of Inform's libraries say that they did not understand."""
 
-_SCORED = re.compile(r"score\w*\s+(?:is\s+)?(-?\d+)\s*(?:points?\s*)?(?:out\s*)?of\s+(?:a\s+)?(?:possible\s+|maximum\s+)?"
-                     r"(?:of\s+)?(\d+)", re.IGNORECASE)  # fmt: skip
+_SCORED = re.compile(
+    r"score\w*\s+(?:is\s+)?(-?\d+)\s*(?:points?\s*)?(?:out\s*)?of\s+(?:a\s+)?(?:(?:possible|maximum)\s+)?(?:of\s+)?(\d+)",
+    re.IGNORECASE,
+)
+"""How games tell their score, such as *You have so far scored 5 out of a possible 350*."""
+
 _ENDING = re.compile(r"\*\*\*+\s*([^*\n]+?)\s*\*\*\*+")
 _TRIUMPH = re.compile(r"\bwon\b|\bwin\b|victor|congratulations|^the end$", re.IGNORECASE)
 _NOT_WORDS = re.compile(r"[^a-zA-Z0-9\s]")
+
+
+_Note = tuple[str, tuple[str, ...], str]
+"""Goal, subgoals and level."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +81,7 @@ class JerichoEnv(SimulatorEnv[StoryTask]):
     The score is AgentBoard's progress rate where the game is annotated: the share of subgoals that an observation has
     contained, letters and digits compared, one subgoal an observation; all of them end the episode, and are success.
     Without annotations it is the game's own score as a share of its maximum, which jericho reads from the games that it
-    knows; others are asked (``score``, on a copy of the state). A won game is 1.0 in any case.
+    knows; others are asked (``score``, on a copy of the state); a game that says it is won counts as 1.0.
 
     An action counts for ``grounding`` unless the parser says that it does not understand; AgentBoard looks for the mark
     ``[!`` alone, and the metric ``official_grounding`` follows it. Of several commands in a line the first is taken;
@@ -81,7 +90,8 @@ class JerichoEnv(SimulatorEnv[StoryTask]):
 
     Snapshots hold the machine's memory, so :meth:`restore` takes less than a millisecond.
 
-    ``difficulty`` and ``split`` choose nothing here: the games are the user's.
+    ``difficulty`` and ``split`` choose nothing here: the games are the user's. The label ``level`` is the annotated
+    one; otherwise it is ``"easy"`` where the walkthrough has at most 10 commands.
     """
 
     env_id = "acenv/Jericho-v0"
@@ -102,7 +112,8 @@ class JerichoEnv(SimulatorEnv[StoryTask]):
         Args:
             game: A game's file, or a folder of games, of which the seed or ``options={"index": i}`` takes one.
             walkthrough: The commands that the expert gives, for a single game: a list, or a text file with one command
-                a line. None: jericho's own, for the games that it knows.
+                a line. None: jericho's own, for the games that it knows, or that of the ``.json`` file beside a game of
+                TextWorld's.
             annotations: A JSON or JSON Lines file of objects with ``subgoals`` (a list of texts), and if you like
                 ``game_name`` (the file's name without ending; without it they go by the order of the files),
                 ``goal`` and ``difficulty``.
@@ -123,10 +134,12 @@ class JerichoEnv(SimulatorEnv[StoryTask]):
         if walkthrough is not None and len(files) > 1:
             raise ValueError(f"walkthrough= is for one game, and {game} holds {len(files)}: give game=<file>")
         notes = _read_annotations(Path(annotations).expanduser()) if annotations is not None else []
+        self.game = game
         self._games = files
-        self._notes = {str(file): note for file, note in _match(files, notes)}
+        self._notes = _match(files, notes)
         self._given = _read_walkthrough(walkthrough)
         self._machine: ZMachine | None = None
+        self._started: StoryTask | None = None
         self._walkthrough: list[str] = []
         self._points, self._maximum = 0, 0
         self._reached: list[int] = []
@@ -181,19 +194,19 @@ class JerichoEnv(SimulatorEnv[StoryTask]):
         self._lost = over and not won
         self._count(text, over)
         self._match_subgoal(text)
-        progress = 1.0 if won else self._progress_now()
-        complete = bool(self.task.subgoals) and len(self._reached) == len(self.task.subgoals)
+        subgoals = self.task.subgoals
+        progress = 1.0 if won and not subgoals else self._progress_now()
+        complete = bool(subgoals) and len(self._reached) == len(subgoals)
         return Turn(text, progress, done=over or complete, valid=valid)
 
     def valid_actions(self) -> list[str]:
         """What jericho finds for the games that it knows; else those of the commonest commands that are understood."""
         machine = self._running_machine
-        try:
-            found = machine.frotz.get_valid_actions(use_parallel=False)
-        except Exception:  # it needs a language model of spaCy's, and meets games that it was not written for
-            found = []
-        if found:
-            return sorted(str(action) for action in found)
+        if machine.frotz.is_fully_supported:
+            try:
+                return sorted(str(action) for action in machine.frotz.get_valid_actions(use_parallel=False))
+            except OSError:  # it needs a language model of spaCy's, which has to be downloaded
+                pass
         return [line for line in _BASICS if not _REFUSALS.search(tidy(machine.ask(line)))]
 
     def expert_action(self) -> str:
@@ -217,13 +230,13 @@ class JerichoEnv(SimulatorEnv[StoryTask]):
         return {"points": float(self._points), "lost": float(self._lost), "official_grounding": official}
 
     def labels(self) -> dict[str, str]:
-        """The game's name, and its level if annotated."""
-        labels = {"task": Path(self.task.story).stem}
-        return {**labels, "level": self.task.level} if self.task.level else labels
+        """The game's name, and its level."""
+        level = self.task.level or ("easy" if 0 < len(self._walkthrough) <= 10 else "hard")
+        return {"task": Path(self.task.story).stem, "level": level}
 
     def snapshot(self) -> Snapshot:
         """See :meth:`ConversationEnv.snapshot`; with a copy of the machine's memory."""
-        kept = (self._points, tuple(self._reached), self._marked, self._lost, self._strayed)
+        kept = (self._points, self._maximum, tuple(self._reached), self._marked, self._lost, self._strayed)
         self.state.saved = (self._running_machine.save(), kept)
         try:
             return super().snapshot()
@@ -234,9 +247,10 @@ class JerichoEnv(SimulatorEnv[StoryTask]):
         """Put the machine's memory back."""
         memory, kept = self.state.saved
         self.state.saved = None
-        self._start(self.task)
+        if self._machine is None or self._started != self.task:
+            self._start(self.task)
         self._running_machine.load(memory)
-        self._points, reached, self._marked, self._lost, self._strayed = kept
+        self._points, self._maximum, reached, self._marked, self._lost, self._strayed = kept
         self._reached = list(reached)
 
     def close(self) -> None:
@@ -257,7 +271,8 @@ class JerichoEnv(SimulatorEnv[StoryTask]):
 
     def _task_of(self, file: Path) -> StoryTask:
         content = hashlib.blake2b(file.read_bytes(), digest_size=16).hexdigest()
-        return StoryTask(str(file), content, *self._notes.get(str(file), ()))
+        goal, subgoals, level = self._notes.get(str(file), ("", (), ""))
+        return StoryTask(str(file), content, goal, subgoals, level)
 
     def _start(self, task: StoryTask) -> None:
         # The walkthroughs of jericho hold for its own seeds; other games get one from the file, the same each time.
@@ -266,7 +281,9 @@ class JerichoEnv(SimulatorEnv[StoryTask]):
         if "seed" in known:
             machine = ZMachine(Path(task.story), seed=int(known["seed"]))
         self._machine = machine
-        self._walkthrough = self._given or [line for line in known.get("walkthrough", "").split("/") if line]
+        self._started = task
+        own = [line for line in known.get("walkthrough", "").split("/") if line]
+        self._walkthrough = self._given or own or _made_walkthrough(Path(task.story))
         self._points, self._maximum, self._reached, self._marked = 0, 0, [], 0
         self._lost = self._strayed = False
         self._count("", over=False)
@@ -311,7 +328,16 @@ def _read_walkthrough(given: str | Path | Sequence[str] | None) -> list[str]:
     return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
 
 
-def _read_annotations(path: Path) -> list[dict[str, object]]:
+def _made_walkthrough(story: Path) -> list[str]:
+    """The walkthrough in TextWorld's description of a game, if there is one."""
+    try:
+        description = json.loads(story.with_suffix(".json").read_text(encoding="utf-8"))
+        return [str(line) for line in description["metadata"]["walkthrough"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def _read_annotations(path: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         raise FileNotFoundError(f"there are no annotations at {path}: expected a JSON or JSON Lines file")
     text = path.read_text(encoding="utf-8")
@@ -332,18 +358,16 @@ def _read_annotations(path: Path) -> list[dict[str, object]]:
     return notes
 
 
-def _match(files: list[Path], notes: list[dict[str, object]]) -> list[tuple[Path, tuple[object, ...]]]:
+def _match(files: list[Path], notes: list[dict[str, Any]]) -> dict[str, _Note]:
     """Which annotation is of which game: by name, or else by order."""
     named = {str(note["game_name"]): note for note in notes if "game_name" in note}
     plain = [note for note in notes if "game_name" not in note]
     if plain and len(plain) != len(files):
         raise ValueError(f"there are {len(plain)} annotations without game_name, and {len(files)} games")
-    matched = []
+    matched = {}
     for number, file in enumerate(files):
         note = named.get(file.stem) or (plain[number] if plain else None)
         if note is not None:
-            subgoals = note["subgoals"]
-            assert isinstance(subgoals, list)
-            content = (str(note.get("goal", "")), tuple(subgoals), str(note.get("difficulty", "")))
-            matched.append((file, content))
+            subgoals = tuple(note["subgoals"])
+            matched[str(file)] = (str(note.get("goal", "")), subgoals, str(note.get("difficulty", "")))
     return matched

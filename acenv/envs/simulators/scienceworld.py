@@ -57,10 +57,6 @@ class ScienceTask:
     simplifications: str
 
 
-_walkthroughs: dict[ScienceTask, tuple[str, ...]] = {}
-"""They take the simulator from half a second to 20 seconds each."""
-
-
 class ScienceWorldEnv(JavaEnv[ScienceTask]):
     """Find, grow, heat, mix, measure and connect things in a building of ten rooms (ScienceWorld, Wang et al. 2022).
 
@@ -75,8 +71,7 @@ class ScienceWorldEnv(JavaEnv[ScienceTask]):
     :meth:`valid_actions` gives the simulator's full list.
 
     Steps go to the simulator's agent directly, without the lists that ``scienceworld.ScienceWorldEnv.step`` builds. The
-    expert follows the simulator's walkthrough, which is made when it is first asked. It is right from the start on and
-    after commands that change nothing; after others it goes on where it was left, which may not work any more.
+    expert follows the simulator's walkthrough, which is made when it is first asked.
 
     The label ``level`` is ``"hard"`` for tasks with ten or more of the simulator's goals.
     """
@@ -99,15 +94,15 @@ class ScienceWorldEnv(JavaEnv[ScienceTask]):
         Args:
             task: ``"mixed"``: each episode's seed decides among the tasks of the difficulty; or the name of one, such
                 as ``"boil"``.
-            difficulty: Which tasks ``"mixed"`` draws from, by the longest walkthrough, and what is made easier.
-                ``"easy"``: up to 30 commands, with all that the simulator calls easy (doors are open, teleporting, no
-                electricity where it is not needed, flower pots that water themselves). ``"medium"``: all 30 tasks with
-                AgentBoard's settings (open doors and containers, no electricity, flower pots). ``"hard"``: more than 30
-                commands, nothing made easier.
+            difficulty: Which tasks ``"mixed"`` draws from, by the length of walkthroughs, and what is made easier.
+                ``"easy"``: up to 30 commands (14 tasks), with all that the simulator calls easy: doors are open,
+                teleporting, no electricity where it is not needed, flower pots that water themselves. ``"medium"``: all
+                30 tasks with AgentBoard's settings: open doors and containers, no electricity, flower pots. ``"hard"``:
+                more than 30 commands (16 tasks), nothing made easier.
             split: The simulator's variations for training, or those for testing.
             simplifications: Instead of those of the difficulty: ``""``, ``"easy"``, or names joined by commas.
-            max_steps: Actions after which an episode is cut. None: twice the longest walkthrough that is known of the
-                task, and at least AgentBoard's 30.
+            max_steps: Actions after which an episode is cut. None: twice the usual length of the task's walkthrough,
+                and at least AgentBoard's 30; the expert takes more where a variation needs it.
             render_mode: ``"ansi"`` or None.
 
         Raises:
@@ -197,18 +192,10 @@ class ScienceWorldEnv(JavaEnv[ScienceTask]):
         self.state.commands.append(_LIST)
         return self._combinations()
 
-    def expert_action(self) -> str:
-        """The next command of the simulator's walkthrough; see the class.
-
-        Raises:
-            NotImplementedError: The walkthrough is at its end, and the task is not done.
-        """
-        task = self.task
-        if task not in _walkthroughs:
-            self._load(task, walkthrough=True)
-            _walkthroughs[task] = tuple(self.simulator.strings("getGoldActionSequence"))
-            self.resume()
-        return self.next_of(_walkthroughs[task])
+    def find_walkthrough(self, task: ScienceTask) -> tuple[str, ...]:
+        """The simulator's, which takes it from half a second to 20 seconds."""
+        self._load(task, walkthrough=True)
+        return tuple(self.simulator.strings("getGoldActionSequence"))
 
     def metrics(self) -> dict[str, float]:
         """Whether the task has failed, and the share of the simulator's goals that are reached."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from acenv.envs.base import Difficulty, Split, pick
 from acenv.envs.simulators.base import SimulatorEnv, Turn
-from acenv.envs.simulators.games import KINDS, GameKind, GameTask, find_game, own_game
+from acenv.envs.simulators.games import KINDS, PARSING, GameKind, GameTask, find_game, own_game
 from acenv.envs.simulators.zmachine import OffLimitsError, ZMachine, game_line, nth, story_files, tidy
 from acenv.envs.sources import GENERATED
 
@@ -68,14 +68,16 @@ class Tracker:
 
     def commands(self, events: list[str]) -> list[str]:
         """The commands that would change the world after these events (all since the start)."""
-        self._follow(events)
-        return sorted(set(self._inform.gen_commands_from_actions(self._progression.valid_actions)))
+        with PARSING:
+            self._follow(events)
+            return sorted(set(self._inform.gen_commands_from_actions(self._progression.valid_actions)))
 
     def policy(self, events: list[str]) -> list[str]:
         """Commands that win the game after these events; empty if TextWorld knows none."""
-        self._follow(events)
-        policy = self._progression.winning_policy
-        return list(self._inform.gen_commands_from_actions(policy)) if policy else []
+        with PARSING:
+            self._follow(events)
+            policy = self._progression.winning_policy
+            return list(self._inform.gen_commands_from_actions(policy)) if policy else []
 
     def _follow(self, events: list[str]) -> None:
         for event in events[self._seen :]:
@@ -175,7 +177,8 @@ class TextWorldEnv(SimulatorEnv[GameTask]):
         """Rules, and what the game says first, which is its objective and the first room."""
         from textworld import Game
 
-        self._game = Game.load(str(task.description))
+        with PARSING:
+            self._game = Game.load(str(task.description))
         self.max_steps = self._fixed_steps or max(_LEAST_STEPS, _WALKTHROUGHS * len(self._game.walkthrough))
         self._tracker = None
         self._events, self._points, self._lost = [], 0, False
@@ -238,5 +241,6 @@ class TextWorldEnv(SimulatorEnv[GameTask]):
 
     def _track(self) -> Tracker:
         if self._tracker is None:
-            self._tracker = Tracker(self._game)
+            with PARSING:
+                self._tracker = Tracker(self._game)
         return self._tracker

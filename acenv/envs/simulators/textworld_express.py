@@ -34,9 +34,9 @@ GAMES: dict[str, dict[Difficulty, str]] = {
         "hard": "numLocations=11,numDistractorItems=10,includeDoors=1,limitInventorySize=1",
     },
     "mapreader": {
-        "easy": "numLocations=4,maxDistanceApart=1,maxDistractorItemsPerLocation=0,includeDoors=0,limitInventorySize=0",
-        "medium": "numLocations=8,maxDistanceApart=2,maxDistractorItemsPerLocation=3,includeDoors=0,limitInventorySize=0",
-        "hard": "numLocations=15,maxDistanceApart=4,maxDistractorItemsPerLocation=3,includeDoors=1,limitInventorySize=1",
+        "easy": "numLocations=4,maxDistanceApart=1,maxDistractorItemsPerLocation=0",
+        "medium": "numLocations=8,maxDistanceApart=2,maxDistractorItemsPerLocation=3",
+        "hard": "numLocations=15,maxDistanceApart=4,maxDistractorItemsPerLocation=3,includeDoors=1",
     },
     "simonsays": {
         "easy": "gameLength=3,numDistractors=1,memorization=0",
@@ -91,10 +91,8 @@ class TextWorldExpressEnv(JavaEnv[GameTask]):
     as eating an ingredient or taking the wrong thing: that ends the episode with the progress so far, and
     ``info["metrics"]["failed"]`` is 1. A command counts for ``grounding`` if the simulator takes it.
 
-    The expert follows the simulator's walkthrough, which is right from the start on and after commands that change
-    nothing; after others it goes on where it was left, which may not work any more.
-
-    The label ``level`` is ``"hard"`` where the walkthrough has more than ten commands.
+    The expert follows the simulator's walkthrough. The label ``level`` is ``"hard"`` where that has more than ten
+    commands.
     """
 
     env_id = "acenv/TextWorldExpress-v0"
@@ -130,7 +128,7 @@ class TextWorldExpressEnv(JavaEnv[GameTask]):
         if game != "mixed" and difficulty not in GAMES[game]:
             raise ValueError(f"{game} has no {difficulty!r} setting: use difficulty='medium'")
         self._games = tuple(name for name in GAMES if game in ("mixed", name) and difficulty in GAMES[name])
-        self._walkthrough: tuple[str, ...] = ()
+        self._commands: tuple[str, ...] = ()
         self._valid: dict[str, str] = {}
         self._failed = False
 
@@ -166,8 +164,8 @@ class TextWorldExpressEnv(JavaEnv[GameTask]):
         if complaint:
             raise ValueError(f"TextWorldExpress cannot make {task}: {complaint}")
         start = json.loads(simulator.call("generateNewGameJSON", task.seed, task.fold, True))
-        self._walkthrough = tuple(simulator.strings("getGoldActionSequence"))
-        self.max_steps = self._fixed_steps or max(LEAST_STEPS, 2 * len(self._walkthrough))
+        self._commands = tuple(simulator.strings("getGoldActionSequence"))
+        self.max_steps = self._fixed_steps or max(LEAST_STEPS, 2 * len(self._commands))
         self._done, self._failed = [], False
         self._valid = {action.lower(): action for action in start["validActions"]}
         seen = (simulator.call("getTaskDescription"), _COMMANDS, start["observation"], start["inventory"])
@@ -194,13 +192,12 @@ class TextWorldExpressEnv(JavaEnv[GameTask]):
         """The commands that the game takes now."""
         return sorted(self._valid.values())
 
-    def expert_action(self) -> str:
-        """The next command of the simulator's walkthrough; see the class.
-
-        Raises:
-            NotImplementedError: The walkthrough is at its end, and the game is not won.
-        """
-        return self.next_of(self._walkthrough)
+    def find_walkthrough(self, task: GameTask) -> tuple[str, ...]:
+        """The simulator's, without the commands in it that the game refuses, such as opening what is open."""
+        self.begin(task)
+        for command in self._commands:
+            self.act(command)
+        return tuple(self._done)
 
     def metrics(self) -> dict[str, float]:
         """Whether the game is lost."""
@@ -208,4 +205,4 @@ class TextWorldExpressEnv(JavaEnv[GameTask]):
 
     def labels(self) -> dict[str, str]:
         """The game, and whether it is long."""
-        return {"task": self.task.game, "level": "hard" if len(self._walkthrough) > HARD_STEPS else "easy"}
+        return {"task": self.task.game, "level": "hard" if len(self._commands) > HARD_STEPS else "easy"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,8 @@ class ZMachine:
         data = story.read_bytes()[:64]
         if len(data) < 64 or not 3 <= data[0] <= 8:
             raise ValueError(f"{story} is not a game for the Z-machine (version 3 to 8)")
+        # That a game is unknown to jericho is the usual case, and is handled.
+        warnings.filterwarnings("ignore", category=jericho.UnsupportedGameWarning)
         self.frotz = jericho.FrotzEnv(str(story), seed=seed)
         self.opening = tidy(self.frotz.reset()[0])
 

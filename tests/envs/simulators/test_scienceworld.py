@@ -226,7 +226,7 @@ def test_random_text_never_raises(env: Any) -> None:
     env.reset(seed=0)
     env.action_space.seed(0)
     words = sorted({word for action in env.valid_actions() for word in action.split()})
-    nasty: list[Any] = ["", "🙂" * 50, "[" * 5000, "\ud800", "x" * 1_000_000, None, "\x00", "a\nb", "e\\n", "٣", "-1", "help"]
+    nasty: list[Any] = ["", "🙂" * 50, "[" * 5000, "\ud800", "x" * 1_000_000, None, "\x00", "a\nb", "e\\n", "٣", "-1"]
     for number in range(150):
         kind = number % 4
         if kind == 0:
