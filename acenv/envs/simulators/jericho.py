@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import re
 from collections.abc import Sequence
@@ -31,6 +32,8 @@ _BASICS = (
     *("look", "inventory", "north", "south", "east", "west", "northeast", "northwest", "southeast", "southwest"),
     *("up", "down", "in", "out", "wait"),
 )
+
+_NOUNS = "en_core_web_sm"
 
 _REFUSALS = re.compile(
     r"\[!|not a verb I|isn't a verb|don't know the word|don't use the word|didn't understand|I beg your pardon"
@@ -200,13 +203,14 @@ class JerichoEnv(SimulatorEnv[StoryTask]):
         return Turn(text, progress, done=over or complete, valid=valid)
 
     def valid_actions(self) -> list[str]:
-        """What jericho finds for the games that it knows; else those of the commonest commands that are understood."""
+        """What jericho finds, for games that it knows and if spaCy's ``en_core_web_sm`` is installed.
+
+        Otherwise those of the commonest commands that the game understands.
+        """
         machine = self._running_machine
-        if machine.frotz.is_fully_supported:
-            try:
-                return sorted(str(action) for action in machine.frotz.get_valid_actions(use_parallel=False))
-            except OSError:  # it needs a language model of spaCy's, which has to be downloaded
-                pass
+        # jericho tells nouns by a language model of spaCy's, which it would download on the spot.
+        if machine.frotz.is_fully_supported and importlib.util.find_spec(_NOUNS) is not None:
+            return sorted(str(action) for action in machine.frotz.get_valid_actions(use_parallel=False))
         return [line for line in _BASICS if not _REFUSALS.search(tidy(machine.ask(line)))]
 
     def expert_action(self) -> str:
