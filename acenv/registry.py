@@ -89,7 +89,7 @@ SIMULATORS: dict[str, Requirement] = {
     "acenv/TextWorld-v0": Requirement("textworld", ("textworld",)),
     "acenv/Jericho-v0": Requirement("jericho", ("jericho",)),
     "acenv/TextWorldExpress-v0": Requirement("textworld-express", ("textworld_express",), ("java",)),
-    "acenv/ALFWorld-v0": Requirement("alfworld", ("alfworld",)),
+    "acenv/ALFWorld-v0": Requirement("alfworld", ("alfworld", "fast_downward")),
     "acenv/MiniWoB-v0": Requirement("miniwob", ("miniwob",), ("chromium", "chromedriver")),
 }
 """What the environments need that stand on other people's simulators; all others need nothing beyond acenv."""
