@@ -109,7 +109,7 @@ class ConversationEnv(gymnasium.Env[list[Message], str], Generic[TaskT, StateT])
         *,
         difficulty: Difficulty = "medium",
         split: Split = "test",
-        max_steps: int = 1,
+        max_steps: int | None = 1,
         render_mode: str | None = None,
     ) -> None:
         """Set what all environments share.
@@ -118,8 +118,9 @@ class ConversationEnv(gymnasium.Env[list[Message], str], Generic[TaskT, StateT])
             difficulty: ``"easy"`` is for models of millions, ``"medium"`` of 1 to 30 billion parameters, ``"hard"``
                 for larger ones.
             split: Which tasks to draw; ``"train"`` and ``"test"`` have no task in common.
-            max_steps: Actions after which an unfinished episode is truncated. At ``"easy"`` three refused actions in a
-                row truncate it too (the attribute ``patience``; None takes any number).
+            max_steps: Actions after which an unfinished episode is truncated; None: as many as :meth:`open` sets for
+                the episode with :meth:`limit_steps`. At ``"easy"`` three refused actions in a row truncate it too (the
+                attribute ``patience``; None takes any number).
             render_mode: ``"ansi"`` makes :meth:`render` return the conversation as text.
 
         Raises:
@@ -129,13 +130,14 @@ class ConversationEnv(gymnasium.Env[list[Message], str], Generic[TaskT, StateT])
             raise ValueError(f"difficulty must be one of {', '.join(get_args(Difficulty))}, not {difficulty!r}")
         if split not in get_args(Split):
             raise ValueError(f"split must be one of {', '.join(get_args(Split))}, not {split!r}")
-        if max_steps < 1:
+        if max_steps is not None and max_steps < 1:
             raise ValueError(f"max_steps must be at least 1, not {max_steps}")
         if render_mode not in (None, "ansi"):
             raise ValueError(f"render_mode must be None or 'ansi', not {render_mode!r}")
         self.difficulty: Difficulty = difficulty
         self.split: Split = split
-        self.max_steps = max_steps
+        self.max_steps = max_steps or 1
+        self._chosen_steps = max_steps
         self.patience = PATIENCE if difficulty == "easy" else None
         self.render_mode = render_mode
         self.observation_space = Messages()
@@ -154,10 +156,7 @@ class ConversationEnv(gymnasium.Env[list[Message], str], Generic[TaskT, StateT])
 
     @abstractmethod
     def open(self, task: TaskT) -> tuple[StateT, list[Message], list[Tool]]:
-        """The first state of an episode, the opening messages and the tools on offer.
-
-        It may set ``self.max_steps`` for this episode.
-        """
+        """The first state of an episode, the opening messages and the tools on offer."""
 
     @abstractmethod
     def apply(self, action: str) -> Outcome:
@@ -190,6 +189,10 @@ class ConversationEnv(gymnasium.Env[list[Message], str], Generic[TaskT, StateT])
             f"{type(self).__name__} found no task of the {self.split!r} split in {attempts} draws: "
             "these settings leave too few different tasks"
         )
+
+    def limit_steps(self, limit: int) -> None:
+        """Set ``max_steps`` for this episode: to ``limit``, or what whoever made the environment chose."""
+        self.max_steps = self._chosen_steps or limit
 
     def resume(self) -> None:
         """Rebuild what an environment keeps outside of its state, after :meth:`restore` put task and state back."""

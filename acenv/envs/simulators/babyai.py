@@ -90,11 +90,8 @@ class BabyAIEnv(SimulatorEnv[LevelTask]):
             MissingSimulatorError: minigrid is not installed.
             ValueError: A value that is not one of those named above.
         """
-        super().__init__(
-            difficulty=difficulty, split=split, max_steps=1 if max_steps is None else max_steps, render_mode=render_mode
-        )
+        super().__init__(difficulty=difficulty, split=split, max_steps=max_steps, render_mode=render_mode)
         self.level = level if level == "mixed" else level_name(level)
-        self._fixed_steps = max_steps
         self._drawn: tuple[LevelTask, Any] | None = None  # a level at its start, made while the task was drawn
         self._explorer: Explorer
         self._adviser: Adviser
@@ -120,7 +117,7 @@ class BabyAIEnv(SimulatorEnv[LevelTask]):
         """Rules, mission and first view."""
         drawn, self._drawn = self._drawn, None
         level = drawn[1] if drawn is not None and drawn[0] == task else start_level(task.level, task.seed)
-        self.max_steps = self._fixed_steps or int(level.max_steps)
+        self.limit_steps(int(level.max_steps))
         self._explorer = Explorer(level)
         self._adviser = Adviser(self._explorer)
         self._parts = parts(level.instrs)

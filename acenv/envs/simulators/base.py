@@ -45,14 +45,12 @@ class Journey:
         commands: Commands that went to the simulator, in order.
         followed: How many actions of the expert's walkthrough are done, where there is one.
         best: Running maximum of the progress.
-        won: Whether the simulator said that the task is solved.
         saved: The simulator's own copy of its state, in snapshots of simulators that can give one.
     """
 
     commands: list[str] = field(default_factory=list)
     followed: int = 0
     best: float = 0.0
-    won: bool = False
     saved: Any = None
 
 
@@ -78,7 +76,7 @@ class SimulatorEnv(ConversationEnv[TaskT, Journey], Generic[TaskT]):
         *,
         difficulty: Difficulty = "medium",
         split: Split = "test",
-        max_steps: int = 30,
+        max_steps: int | None = 30,
         render_mode: str | None = None,
     ) -> None:
         """Check that the simulator is there; it is started when an episode needs it.
@@ -86,7 +84,8 @@ class SimulatorEnv(ConversationEnv[TaskT, Journey], Generic[TaskT]):
         Args:
             difficulty: Which tasks are drawn; each environment says what it means.
             split: Which tasks are drawn; ``"train"`` and ``"test"`` have none in common.
-            max_steps: Actions after which an episode is cut; AgentBoard's 30 by default.
+            max_steps: Actions after which an episode is cut; AgentBoard's 30 by default. None: what the simulator
+                or its walkthrough suggests for the episode.
             render_mode: ``"ansi"`` or None.
 
         Raises:

@@ -20,8 +20,8 @@ from typing import Any, Generic
 from acenv.envs.base import Difficulty, Outcome, Split
 from acenv.envs.simulators.base import SimulatorEnv, TaskT
 
-ANSWER_SECONDS = 180.0
-"""How long Java may take over one call before it counts as hung; the longest that is known to end takes 20 seconds."""
+ANSWER_SECONDS = 300.0
+"""How long Java may take over one call before it counts as hung; the longest that is known takes 20 on an idle core."""
 
 _OPTIONS = (
     "-XX:-UsePerfData",  # else a killed machine leaves a file in the temporary folder
@@ -309,10 +309,7 @@ class JavaEnv(SimulatorEnv[TaskT], Generic[TaskT]):
         self, *, difficulty: Difficulty, split: Split, max_steps: int | None, render_mode: str | None = None
     ) -> None:
         """See :class:`SimulatorEnv`; with ``max_steps=None`` the subclass sets the limit in each episode."""
-        super().__init__(
-            difficulty=difficulty, split=split, max_steps=1 if max_steps is None else max_steps, render_mode=render_mode
-        )
-        self._fixed_steps = max_steps
+        super().__init__(difficulty=difficulty, split=split, max_steps=max_steps, render_mode=render_mode)
         self._lent: JavaObject | None = None
         self._finalizer: weakref.finalize[..., Any] | None = None
         self._done: list[str] = []
@@ -365,8 +362,7 @@ class JavaEnv(SimulatorEnv[TaskT], Generic[TaskT]):
             followed += followed < len(walkthrough) and command == walkthrough[followed]
         if followed == len(walkthrough):
             raise NotImplementedError("the simulator's walkthrough is at its end: it does not say what to do now")
-        if self._fixed_steps is None:
-            self.max_steps = max(self.max_steps, self.steps + len(walkthrough) - followed)
+        self.limit_steps(max(self.max_steps, self.steps + len(walkthrough) - followed))
         return walkthrough[followed]
 
 

@@ -15,11 +15,11 @@ from acenv.envs.simulators.base import Turn
 from acenv.envs.simulators.java import JavaEnv, JavaFault
 from acenv.envs.simulators.scienceworld_tasks import (
     SHORT,
-    SIMPLIFICATIONS,
     TASKS,
-    simplifications_for,
+    allowed_simplifications,
     task_name,
     tasks_of,
+    usual_simplifications,
     variations,
 )
 
@@ -97,8 +97,8 @@ class ScienceWorldEnv(JavaEnv[ScienceTask]):
             difficulty: Which tasks ``"mixed"`` draws from, by the length of walkthroughs, and what is made easier.
                 ``"easy"``: up to 30 commands (14 tasks), with all that the simulator calls easy: doors are open,
                 teleporting, no electricity where it is not needed, flower pots that water themselves. ``"medium"``: all
-                30 tasks with AgentBoard's settings: open doors and containers, no electricity, flower pots. ``"hard"``:
-                more than 30 commands (16 tasks), nothing made easier.
+                30 tasks with AgentBoard's settings: open doors and containers (not where bees are needed: they would
+                escape), no electricity, flower pots. ``"hard"``: more than 30 commands (16 tasks), nothing made easier.
             split: The simulator's variations for training, or those for testing.
             simplifications: Instead of those of the difficulty: ``""``, ``"easy"``, or names joined by commas.
             max_steps: Actions after which an episode is cut. None: twice the usual length of the task's walkthrough,
@@ -111,8 +111,9 @@ class ScienceWorldEnv(JavaEnv[ScienceTask]):
         """
         super().__init__(difficulty=difficulty, split=split, max_steps=max_steps, render_mode=render_mode)
         self._names = tasks_of(difficulty) if task == "mixed" else (task_name(task),)
-        self._simplifications = SIMPLIFICATIONS[difficulty] if simplifications is None else simplifications
-        simplifications_for(self._names[0], self._simplifications)  # A mistake is told here, not at the first reset.
+        self._simplifications = simplifications
+        if simplifications is not None:  # A mistake is told here, not at the first reset.
+            allowed_simplifications(self._names[0], simplifications)
         self._agent_step: Any = None
         self._choosing = False
         self._failed = False
@@ -152,13 +153,16 @@ class ScienceWorldEnv(JavaEnv[ScienceTask]):
         return f"{task.name} {task.variation}"
 
     def _variation(self, name: str, number: int) -> ScienceTask:
-        return ScienceTask(name, number, simplifications_for(name, self._simplifications))
+        wanted = self._simplifications
+        if wanted is None:
+            return ScienceTask(name, number, usual_simplifications(name, self.difficulty))
+        return ScienceTask(name, number, allowed_simplifications(name, wanted))
 
     # The simulator
 
     def begin(self, task: ScienceTask) -> str:
         """Rules, task, forms of the commands, and what can be seen."""
-        self.max_steps = self._fixed_steps or max(SHORT, 2 * TASKS[task.name].walkthrough)
+        self.limit_steps(max(SHORT, 2 * TASKS[task.name].walkthrough))
         self._load(task, walkthrough=False)
         simulator = self.simulator
         self._goals = _GOAL.findall(simulator.call("getGoalProgressStr"))

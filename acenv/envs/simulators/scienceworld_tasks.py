@@ -68,6 +68,10 @@ SIMPLIFICATIONS: dict[Difficulty, str] = {
 }
 """What is made easier: all but open containers in the simulator's word ``easy``; AgentBoard's list; nothing."""
 
+POLLINATED = ("grow-fruit", "mendelian-genetics-known-plant", "mendelian-genetics-unknown-plant")
+"""Tasks that need bees. With open containers the hive is open from the start, and the bees are gone before the plants
+are in bloom: the simulator's own walkthroughs fail. So ``"medium"`` leaves that simplification out there."""
+
 
 def tasks_of(difficulty: Difficulty) -> tuple[str, ...]:
     """The tasks that a difficulty draws from: the short ones, all, the long ones."""
@@ -104,13 +108,25 @@ def variations(name: str, split: Split) -> Sequence[int]:
     return range(2 * quarter) if split == "train" else range(3 * quarter, count)
 
 
-def simplifications_for(name: str, wanted: str) -> str:
-    """The simplifications of one task: those about electricity are not for tasks that need it.
+def usual_simplifications(name: str, difficulty: Difficulty) -> str:
+    """What a difficulty makes easier in one task.
+
+    >>> usual_simplifications("grow-fruit", "medium")
+    'selfWateringFlowerPots,openDoors,noElectricalAction'
+    """
+    parts = SIMPLIFICATIONS[difficulty].split(",")
+    if name in POLLINATED:
+        parts = [part for part in parts if part != "openContainers"]
+    return allowed_simplifications(name, ",".join(parts))
+
+
+def allowed_simplifications(name: str, wanted: str) -> str:
+    """Those of the wanted simplifications that a task can do with: it may need electricity.
 
     Raises:
         ValueError: An unknown simplification.
 
-    >>> simplifications_for("power-component", "openDoors,noElectricalAction")
+    >>> allowed_simplifications("power-component", "openDoors,noElectricalAction")
     'openDoors'
     """
     parts = [part.strip() for part in wanted.split(",") if part.strip()]

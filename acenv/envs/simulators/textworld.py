@@ -135,9 +135,7 @@ class TextWorldEnv(SimulatorEnv[GameTask]):
             FileNotFoundError: There is no game at the source.
             ValueError: A value that is not one of those named above.
         """
-        super().__init__(
-            difficulty=difficulty, split=split, max_steps=1 if max_steps is None else max_steps, render_mode=render_mode
-        )
+        super().__init__(difficulty=difficulty, split=split, max_steps=max_steps, render_mode=render_mode)
         if game not in get_args(GameName):
             raise ValueError(f"game must be one of {', '.join(get_args(GameName))}, not {game!r}")
         if games < 1:
@@ -145,7 +143,6 @@ class TextWorldEnv(SimulatorEnv[GameTask]):
         self.kinds: tuple[GameKind, ...] = KINDS if game == "mixed" else (game,)
         self.games = games
         self._own = None if str(source) == GENERATED else story_files(source, (".z8",))
-        self._fixed_steps = max_steps
         self._machine: ZMachine | None = None
         self._game: Game
         self._tracker: Tracker | None = None
@@ -179,7 +176,7 @@ class TextWorldEnv(SimulatorEnv[GameTask]):
 
         with PARSING:
             self._game = Game.load(str(task.description))
-        self.max_steps = self._fixed_steps or max(_LEAST_STEPS, _WALKTHROUGHS * len(self._game.walkthrough))
+        self.limit_steps(max(_LEAST_STEPS, _WALKTHROUGHS * len(self._game.walkthrough)))
         self._tracker = None
         self._events, self._points, self._lost = [], 0, False
         self._machine = ZMachine(Path(task.story), seed=1)

@@ -165,7 +165,7 @@ class TextWorldExpressEnv(JavaEnv[GameTask]):
             raise ValueError(f"TextWorldExpress cannot make {task}: {complaint}")
         start = json.loads(simulator.call("generateNewGameJSON", task.seed, task.fold, True))
         self._commands = tuple(simulator.strings("getGoldActionSequence"))
-        self.max_steps = self._fixed_steps or max(LEAST_STEPS, 2 * len(self._commands))
+        self.limit_steps(max(LEAST_STEPS, 2 * len(self._commands)))
         self._done, self._failed = [], False
         self._valid = {action.lower(): action for action in start["validActions"]}
         seen = (simulator.call("getTaskDescription"), _COMMANDS, start["observation"], start["inventory"])

@@ -17,10 +17,11 @@ from acenv.envs.base import ConversationEnv, Difficulty, Outcome, Split, pick
 from acenv.envs.commands import command_line
 from acenv.envs.world.barman import BARMAN
 from acenv.envs.world.blocksworld import BLOCKSWORLD
+from acenv.envs.world.engine import Action, World
 from acenv.envs.world.gripper import GRIPPER
 from acenv.envs.world.pddl_files import PddlFiles
 from acenv.envs.world.puzzle import Plan, Problem, Puzzle
-from acenv.envs.world.strips import Action, Domain, State, World
+from acenv.envs.world.strips import Domain, State
 from acenv.envs.world.tyreworld import TYREWORLD
 from acenv.types import Message, Tool
 
@@ -113,9 +114,7 @@ class PDDLEnv(ConversationEnv[Problem, PDDLState]):
             FileNotFoundError: A file is missing.
             acenv.envs.sources.RecordError: A file is not in the part of PDDL that is supported.
         """
-        super().__init__(
-            difficulty=difficulty, split=split, max_steps=1 if max_steps is None else max_steps, render_mode=render_mode
-        )
+        super().__init__(difficulty=difficulty, split=split, max_steps=max_steps, render_mode=render_mode)
         if domain not in get_args(DomainName):
             raise ValueError(f"domain must be one of {', '.join(get_args(DomainName))}, not {domain!r}")
         if (domain_file is None) != (problem_file is None):
@@ -124,7 +123,6 @@ class PDDLEnv(ConversationEnv[Problem, PDDLState]):
             raise ValueError(f"give domain={domain!r} or domain_file=, not both")
         self.domain = domain
         self._files = PddlFiles(domain_file, problem_file) if domain_file and problem_file else None
-        self._fixed_steps = max_steps
         self._world: World  # the present episode's; made of its task, and so no part of the state
 
     def sample_task(self, rng: np.random.Generator) -> Problem:
@@ -149,9 +147,9 @@ class PDDLEnv(ConversationEnv[Problem, PDDLState]):
     def open(self, task: Problem) -> tuple[PDDLState, list[Message], list[Tool]]:
         """Rules, goal and start in one message."""
         puzzle = self._enter(task)
-        plan = puzzle.solve(task, task.init) if self._fixed_steps is None else []
+        plan = puzzle.solve(task, task.init) if self._chosen_steps is None else []
         detours = 4 if self.difficulty == "easy" else len(plan) + 4
-        self.max_steps = self._fixed_steps or len(plan) + detours
+        self.limit_steps(len(plan) + detours)
         predicates = puzzle.domain.predicates
         wishes = [(fact, True) for fact in task.goal] + [(fact, False) for fact in task.unwanted]
         goal = " ".join(predicates[fact[0]].say(fact[1:], holds) + "." for fact, holds in wishes)

@@ -11,7 +11,8 @@ import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from acenv.envs.world.strips import EQUALS, Action, Atom, Literal, Schema, State, World, holds
+from acenv.envs.world.engine import Action, World, holds
+from acenv.envs.world.strips import EQUALS, Atom, Literal, Schema, State
 
 Fact = tuple[Atom, bool]
 """An atom, and whether it is the fact that it holds or the fact that it does not."""

@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from acenv.envs.base import Difficulty, pick
+from acenv.envs.world.engine import World
 from acenv.envs.world.pddl_forms import Form, read_form
 from acenv.envs.world.pddl_reader import read_domain, read_problem
 from acenv.envs.world.planner import Planner, PlanningError
 from acenv.envs.world.puzzle import Plan, Problem, Puzzle
-from acenv.envs.world.strips import EQUALS, Domain, Literal, Schema, State, World
+from acenv.envs.world.strips import EQUALS, Domain, Literal, Schema, State
 
 
 class PddlFiles:

@@ -13,9 +13,10 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Iterator
 
+from acenv.envs.world.engine import World
 from acenv.envs.world.grounding import GroundTask, Operator
 from acenv.envs.world.puzzle import Plan
-from acenv.envs.world.strips import Atom, State, World
+from acenv.envs.world.strips import Atom, State
 
 MAX_EXPANSIONS = 100_000
 """States that a plan is looked for from, before the planner gives up."""

@@ -6,10 +6,11 @@ import pytest
 
 from acenv.envs.base import split_of
 from acenv.envs.world.barman import BARMAN, DOMAIN
+from acenv.envs.world.engine import World
 from acenv.envs.world.environment import PDDLEnv, say
 from acenv.envs.world.planner import PlanningError, plan
 from acenv.envs.world.puzzle import Problem
-from acenv.envs.world.strips import Atom, State, World
+from acenv.envs.world.strips import Atom, State
 
 OBJECTS = (
     *((name, "shot") for name in ("red", "blue")),

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from acenv.envs.base import split_of
+from acenv.envs.world.engine import World
 from acenv.envs.world.household.environment import HouseholdEnv
 from acenv.envs.world.household.expert import solve
 from acenv.envs.world.household.goals import Goal, Problem, can_be_reached, ways
 from acenv.envs.world.household.home import DOMAIN, START
 from acenv.envs.world.planner import PlanningError, plan
-from acenv.envs.world.strips import Atom, State, World
+from acenv.envs.world.strips import Atom, State
 
 PLACES = {"desk 1": "desk", "drawer 1": "drawer", "fridge 1": "fridge", "microwave 1": "microwave"}
 PLACES |= {"sinkbasin 1": "sinkbasin", "garbagecan 1": "garbagecan", "shelf 1": "shelf"}

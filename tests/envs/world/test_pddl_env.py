@@ -8,8 +8,8 @@ import pytest
 from gymnasium.error import ResetNeeded
 from gymnasium.utils.env_checker import check_env
 
+from acenv.envs.world.engine import World
 from acenv.envs.world.environment import HARD_GOALS, PUZZLES, PDDLEnv, say, understand
-from acenv.envs.world.strips import World
 from acenv.types import Message
 
 SETTINGS = list(itertools.product(("easy", "medium", "hard"), tuple(PUZZLES), ("train", "test")))

@@ -9,11 +9,12 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 from acenv.envs.sources import RecordError
+from acenv.envs.world.engine import World
 from acenv.envs.world.environment import PUZZLES, PDDLEnv, say, understand
 from acenv.envs.world.pddl_reader import read_domain, read_problem
 from acenv.envs.world.planner import PlanningError
 from acenv.envs.world.puzzle import Problem
-from acenv.envs.world.strips import Atom, Domain, World
+from acenv.envs.world.strips import Atom, Domain
 
 FERRY = """
 ; boats, cars and a captain with Names In Capitals

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from acenv.envs.world.engine import World
 from acenv.envs.world.environment import PUZZLES
 from acenv.envs.world.planner import Planner, PlanningError, plan
 from acenv.envs.world.puzzle import Plan
-from acenv.envs.world.strips import Atom, Literal, Predicate, Schema, State, World, domain
+from acenv.envs.world.strips import Atom, Literal, Predicate, Schema, State, domain
 
 # Lamps and switches: every feature of the language that a plan can turn on.
 HOUSE = domain(

@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from acenv.envs.world.blocksworld import BLOCKSWORLD
+from acenv.envs.world.engine import World
 from acenv.envs.world.environment import PUZZLES
 from acenv.envs.world.gripper import GRIPPER
 from acenv.envs.world.puzzle import NAMES, Plan, Problem
-from acenv.envs.world.strips import State, World
+from acenv.envs.world.strips import State
 
 
 def shortest(world: World, problem: Problem, start: State) -> int:

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from acenv.envs.world.blocksworld import DOMAIN as BLOCKS
+from acenv.envs.world.engine import World
 from acenv.envs.world.gripper import DOMAIN as GRIPPER
-from acenv.envs.world.strips import Literal, Predicate, Schema, State, World, domain
+from acenv.envs.world.strips import Literal, Predicate, Schema, State, domain
 
 KITCHEN = domain(
     "kitchen",

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from acenv.envs.base import split_of
+from acenv.envs.world.engine import World
 from acenv.envs.world.environment import PDDLEnv
 from acenv.envs.world.puzzle import Problem
-from acenv.envs.world.strips import Atom, World
+from acenv.envs.world.strips import Atom
 from acenv.envs.world.tyreworld import DOMAIN, TYREWORLD
 
 OBJECTS = (

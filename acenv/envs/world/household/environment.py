@@ -10,6 +10,7 @@ from gymnasium.error import ResetNeeded
 
 from acenv.envs.base import ConversationEnv, Difficulty, Outcome, Split, pick
 from acenv.envs.commands import asks_for_valid_actions
+from acenv.envs.world.engine import World
 from acenv.envs.world.household.expert import solve
 from acenv.envs.world.household.generator import sample
 from acenv.envs.world.household.goals import Problem, TaskName, Way, can_be_reached, reached, subgoals, ways
@@ -17,7 +18,7 @@ from acenv.envs.world.household.home import DOMAIN
 from acenv.envs.world.household.kinds import preposition
 from acenv.envs.world.household.words import FORMS, View, command_words, effect, opening, read, say
 from acenv.envs.world.puzzle import Plan
-from acenv.envs.world.strips import State, World
+from acenv.envs.world.strips import State
 from acenv.types import Message, Tool
 
 TaskChoice = Literal["mixed", "put", "light", "clean", "heat", "cool", "slice", "put_two"]

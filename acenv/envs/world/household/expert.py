@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from acenv.envs.world.engine import World
 from acenv.envs.world.household.goals import Goal, Way
 from acenv.envs.world.puzzle import Plan
-from acenv.envs.world.strips import State, World
+from acenv.envs.world.strips import State
 
 
 def solve(goal: Goal, world: World, facts: State, all_ways: Iterable[Way]) -> Plan:

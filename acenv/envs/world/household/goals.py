@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from acenv.envs.base import Difficulty
+from acenv.envs.world.engine import World
 from acenv.envs.world.household.home import CONDITIONS, GIVEN
 from acenv.envs.world.household.kinds import plural, preposition, with_article
-from acenv.envs.world.strips import Atom, Objects, State, World
+from acenv.envs.world.strips import Atom, Objects, State
 
 TaskName = Literal["put", "light", "clean", "heat", "cool", "slice", "put_two"]
 

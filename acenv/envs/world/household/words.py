@@ -6,10 +6,11 @@ import re
 
 from acenv.envs.base import Difficulty
 from acenv.envs.commands import command_line
+from acenv.envs.world.engine import Action, World
 from acenv.envs.world.household.goals import LAMP, Problem, say_goal
 from acenv.envs.world.household.home import CONDITIONS, DOMAIN, SHOWN, START
 from acenv.envs.world.household.kinds import preposition
-from acenv.envs.world.strips import Action, Schema, State, World
+from acenv.envs.world.strips import Schema, State
 
 RULES = """\
 You are a robot with one hand, in a home. What is in or on a place is seen only there, and in a closed place only when \
