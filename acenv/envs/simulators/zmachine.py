@@ -44,8 +44,9 @@ def game_line(command: str) -> str:
     'Take the caf key'
     """
     first = next((part for part in _SEPARATOR.split(command) if part.strip()), "")
-    # Without the marks that games set around their own reports, which an echo of the line could imitate.
-    line = "".join(char for char in first if " " <= char <= "~" and char not in "[]<>*").strip()[:MAX_LINE]
+    # Without the marks that games set around their own reports, which an echo of the line could imitate, and without
+    # the backslash, which speaks to the interpreter.
+    line = "".join(char for char in first if " " <= char <= "~" and char not in "[]<>*\\").strip()[:MAX_LINE]
     for clause in line.lower().split(","):  # "robot, save" is an order to someone
         words = clause.replace('"', " ").split()
         verb = words[0].lstrip("#") if words else ""

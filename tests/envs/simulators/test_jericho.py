@@ -99,6 +99,14 @@ def test_what_the_parser_does_not_understand_is_not_grounded(env: Any) -> None:
     assert "look" in env.valid_actions() and "inventory" in env.valid_actions()
 
 
+def test_nothing_that_is_written_speaks_to_the_interpreter(env: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    env.reset(seed=0)
+    for command in ("\\help", "look\\x", "\\set MC 1", "\\\\", "\\"):
+        env.step(command)
+    assert "look" in env.valid_actions()
+    assert capfd.readouterr().out == ""
+
+
 def test_a_snapshot_is_the_machines_memory(env: Any) -> None:
     env.reset(seed=0)
     for _ in range(3):
