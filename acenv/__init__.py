@@ -13,7 +13,17 @@ if TYPE_CHECKING:
     from acenv.evaluation import evaluate
     from acenv.policies import load_policy
     from acenv.runs import Results, RunError
-    from acenv.types import Conversation, Decision, Episode, Message, Policy, Request, Transcript, Usage
+    from acenv.types import (
+        Conversation,
+        Decision,
+        Episode,
+        Message,
+        Policy,
+        Request,
+        StreamingPolicy,
+        Transcript,
+        Usage,
+    )
 
 __version__ = "0.1.0"
 
@@ -27,6 +37,7 @@ _LAZY = {
     "Request": "acenv.types",
     "Results": "acenv.runs",
     "RunError": "acenv.runs",
+    "StreamingPolicy": "acenv.types",
     "Transcript": "acenv.types",
     "Usage": "acenv.types",
     "compress": "acenv.compression",
@@ -44,6 +55,7 @@ __all__ = [
     "Request",
     "Results",
     "RunError",
+    "StreamingPolicy",
     "Transcript",
     "Usage",
     "compress",

@@ -1,8 +1,9 @@
 """The evaluation loop: environments and a policy in, finished episodes out.
 
-Conversations live in slots. In every round the policy decides for as many waiting conversations as it takes at once,
-and the environments then step in worker threads. A slot is refilled the moment its episode ends, and a slow environment
-only holds up its own slot.
+Conversations live in slots. In every round the policy gets the conversations that wait, as many as it takes at once,
+and the environments of those that it has decided step in worker threads. A slot is refilled the moment its episode
+ends. A slow environment holds up its own slot only, and so does a long answer where the policy streams its decisions
+(:class:`acenv.types.StreamingPolicy`); other policies decide for a whole batch at a time.
 """
 
 from __future__ import annotations
@@ -25,7 +26,18 @@ import gymnasium
 import acenv
 from acenv.registry import check_installed, resolve_env_ids
 from acenv.runs import Key, Results, RunStore
-from acenv.types import Decision, Episode, Message, Policy, Request, Step, Tool, Transcript, Usage
+from acenv.types import (
+    Decision,
+    Episode,
+    Message,
+    Policy,
+    Request,
+    Step,
+    StreamingPolicy,
+    Tool,
+    Transcript,
+    Usage,
+)
 
 GRACE_SECONDS = 0.05
 """How long a round waits for environments that are still stepping. Quick ones are always in time, so with them the
@@ -153,19 +165,21 @@ def keywords_of(env_id: str, env_kwargs: Mapping[str, Any]) -> dict[str, Any]:
 def _run(
     policy: Policy, keys: Sequence[Key], slot_count: int, workers: int, env_kwargs: Mapping[str, Any]
 ) -> Iterator[tuple[Episode, Transcript]]:
-    """Run the episodes and yield each as it ends; what has ended is yielded before the next batch starts."""
+    """Run the episodes and yield each as it ends; what has ended is yielded before the policy works on."""
+    actor = policy if isinstance(policy, StreamingPolicy) else _WholeBatches(policy)
     pending = deque(keys)
     slots = [_Slot(number) for number in range(slot_count)]
     free = deque(slots)
     ready: deque[_Slot] = deque()
+    deciding: dict[int, _Slot] = {}
     stepping: dict[Future[None], _Slot] = {}
     with ThreadPoolExecutor(workers, thread_name_prefix="acenv-env") as pool:
         try:
-            while pending or ready or stepping:
+            while pending or ready or deciding or stepping:
                 while free and pending:
                     slot = free.popleft()
                     stepping[pool.submit(_reset, slot, pending.popleft(), env_kwargs)] = slot
-                for slot in _completed(stepping, block=not ready):
+                for slot in _completed(stepping, block=not ready and not deciding):
                     if slot.over:
                         yield _record(slot)
                         free.append(slot)
@@ -173,16 +187,45 @@ def _run(
                         ready.append(slot)
                 if free and pending:
                     continue  # Fill the batch before it is run.
-                batch = [ready.popleft() for _ in range(min(policy.capacity, len(ready)))]
-                if not batch:
+                batch = [ready.popleft() for _ in range(min(policy.capacity - len(deciding), len(ready)))]
+                if batch:
+                    deciding |= {slot.number: slot for slot in batch}
+                    actor.submit([_request(slot) for slot in batch])
+                if not deciding:
                     continue
-                for slot, decision in zip(batch, _decide(policy, batch), strict=True):
+                # An environment that answers meanwhile must not wait for a long answer in another slot.
+                for number, decision in actor.collect(GRACE_SECONDS if stepping else None):
+                    slot = _decided(policy, deciding, number, decision)
                     stepping[pool.submit(_step, slot, decision)] = slot
         finally:
+            actor.cancel()
             wait(stepping)
             for slot in slots:
                 for env in slot.envs.values():
                     env.close()
+
+
+class _WholeBatches:
+    """Lets a policy that decides for a batch at a time stand where a streaming one is expected."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._waiting: list[Request] = []
+
+    def submit(self, batch: Sequence[Request]) -> None:
+        self._waiting += batch
+
+    def collect(self, timeout: float | None = None) -> list[tuple[int, Decision]]:
+        requests, self._waiting = self._waiting, []
+        decisions = self._policy.act(requests)
+        if len(decisions) != len(requests):
+            raise PolicyError(
+                f"policy {self._policy.name!r} answered {len(requests)} requests with {len(decisions)} decisions"
+            )
+        return [(request.slot, decision) for request, decision in zip(requests, decisions, strict=True)]
+
+    def cancel(self) -> None:
+        self._waiting = []
 
 
 def _completed(stepping: dict[Future[None], _Slot], *, block: bool) -> list[_Slot]:
@@ -199,25 +242,24 @@ def _completed(stepping: dict[Future[None], _Slot], *, block: bool) -> list[_Slo
     return slots
 
 
-def _decide(policy: Policy, batch: Sequence[_Slot]) -> Sequence[Decision]:
-    requests = [
-        Request(
-            slot=slot.number,
-            seed=slot.seed,
-            step=len(slot.steps),
-            messages=slot.messages,
-            tools=slot.tools,
-            expert=getattr(slot.envs[slot.env_id].unwrapped, "expert_action", None),
-        )
-        for slot in batch
-    ]
-    decisions = policy.act(requests)
-    if len(decisions) != len(requests):
-        raise PolicyError(f"policy {policy.name!r} answered {len(requests)} requests with {len(decisions)} decisions")
-    for decision in decisions:
-        if not isinstance(decision, Decision):
-            raise PolicyError(f"policy {policy.name!r} answered with a {type(decision).__name__}, not a Decision")
-    return decisions
+def _request(slot: _Slot) -> Request:
+    return Request(
+        slot=slot.number,
+        seed=slot.seed,
+        step=len(slot.steps),
+        messages=slot.messages,
+        tools=slot.tools,
+        expert=getattr(slot.envs[slot.env_id].unwrapped, "expert_action", None),
+    )
+
+
+def _decided(policy: Policy, deciding: dict[int, _Slot], number: int, decision: Decision) -> _Slot:
+    """Take a slot from those that wait for a decision, once it is sure that it has got one."""
+    if not isinstance(decision, Decision):
+        raise PolicyError(f"policy {policy.name!r} answered with a {type(decision).__name__}, not a Decision")
+    if number not in deciding:
+        raise PolicyError(f"policy {policy.name!r} decided for slot {number}, which had not asked")
+    return deciding.pop(number)
 
 
 def _reset(slot: _Slot, key: Key, env_kwargs: Mapping[str, Any]) -> None:
@@ -251,7 +293,7 @@ def _step(slot: _Slot, decision: Decision) -> None:
         slot.error = f"environment step failed: {type(error).__name__}: {error}"
         return
     slot.messages, slot.metrics = messages, info.get("metrics", {})
-    slot.steps.append(Step(decision.action, float(reward), decision.finish))
+    slot.steps.append(Step(decision.action, float(reward), decision.finish, decision.logprobs))
     slot.terminated, slot.truncated = terminated, truncated
     if reason := info.get("unscored"):
         slot.error = f"unscored: {reason}"

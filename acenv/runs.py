@@ -203,7 +203,7 @@ class RunStore:
             raise RunError("the run store is closed: use it in a 'with' block")
         try:
             offset = self._files.transcripts.tell()
-            self._files.transcripts.write(_line(asdict(transcript)))
+            self._files.transcripts.write(_line(_transcript_record(transcript)))
             self._files.transcripts.flush()
             record = asdict(episode) | {"transcript": offset}
             if math.isnan(episode.return_):
@@ -327,6 +327,14 @@ def _episode_from(record: Mapping[str, Any]) -> Episode:
     if fields["return_"] is None:
         fields["return_"] = math.nan
     return Episode(**fields | {"usage": Usage(**fields["usage"])})
+
+
+def _transcript_record(transcript: Transcript) -> dict[str, Any]:
+    record = asdict(transcript)
+    for step in record["steps"]:
+        if step["logprobs"] is None:  # Most policies give none, and millions of steps need not say so.
+            del step["logprobs"]
+    return record
 
 
 def _transcript_from(record: Mapping[str, Any]) -> Transcript:

@@ -77,12 +77,14 @@ class Decision:
         usage: Tokens spent on it.
         finish: ``"context"`` ends the episode as truncated.
         error: An infrastructure fault. The episode is recorded as an error and is never scored.
+        logprobs: Natural logarithm of the probability of each written token, where the policy gives them.
     """
 
     action: str
     usage: Usage = Usage()
     finish: FinishReason = "stop"
     error: str | None = None
+    logprobs: Sequence[float] | None = None
 
 
 @runtime_checkable
@@ -101,13 +103,42 @@ class Policy(Protocol):
         ...
 
 
+@runtime_checkable
+class StreamingPolicy(Policy, Protocol):
+    """A policy that answers each request as soon as it can, so that a long answer holds up no short one.
+
+    The evaluation loop uses these methods in place of :meth:`Policy.act` where a policy has them, from one thread. A
+    slot has one request under way at most, and there are never more than ``capacity`` of them.
+    """
+
+    def submit(self, batch: Sequence[Request]) -> None:
+        """Take requests beside those that are under way; returns at once."""
+        ...
+
+    def collect(self, timeout: float | None = None) -> Sequence[tuple[int, Decision]]:
+        """Work, or wait, until a request is decided.
+
+        Args:
+            timeout: Seconds after which to return all the same, with nothing; ``None`` for no limit.
+
+        Returns:
+            ``(slot, decision)`` of each request that is decided now, in any order.
+        """
+        ...
+
+    def cancel(self) -> None:
+        """Forget the requests that are under way; their decisions are never given."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of an episode as it is recorded."""
+    """One step of an episode as it is recorded; ``logprobs`` as in :class:`Decision`."""
 
     action: str
     reward: float
     finish: FinishReason = "stop"
+    logprobs: Sequence[float] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,6 +114,65 @@ def test_a_slow_environment_holds_up_nobody_else(slow_env: str) -> None:
     assert len(results) == 13 and set(results.returns().values()) == {1.0}
 
 
+class Streaming(Expert):
+    """The oracle; seed 0 waits for its first decision until nothing else can be decided."""
+
+    def __init__(self, capacity: int = 4) -> None:
+        super().__init__(capacity)
+        self.waiting: dict[int, Request] = {}
+        self.order: list[int] = []
+        self.most = 0
+        self.cancelled = 0
+
+    def submit(self, batch: Sequence[Request]) -> None:
+        assert not self.waiting.keys() & {request.slot for request in batch}
+        self.waiting |= {request.slot: request for request in batch}
+        self.most = max(self.most, len(self.waiting))
+
+    def collect(self, timeout: float | None = None) -> Sequence[tuple[int, Decision]]:
+        quick = [r for r in self.waiting.values() if r.seed or r.step]
+        if timeout is not None and not quick:
+            time.sleep(timeout)
+            return []
+        now = quick[:1] or list(self.waiting.values())
+        self.order += [r.seed for r in now]
+        return [(self.waiting.pop(r.slot).slot, *self.act([r])) for r in now]
+
+    def cancel(self) -> None:
+        self.waiting.clear()
+        self.cancelled += 1
+
+
+def test_a_long_answer_holds_up_no_short_one() -> None:
+    policy = Streaming(capacity=3)
+    results = acenv.evaluate("ToolSandbox", policy, range(8), slots=5, env_kwargs=EASY)
+    assert strip(results) == strip(acenv.evaluate("ToolSandbox", Expert(), range(8), env_kwargs=EASY))
+    first = policy.order.index(0)
+    assert set(policy.order[:first]) == set(range(1, 8)) and set(policy.order[first:]) == {0}
+    assert policy.most == 3 and policy.cancelled == 1
+
+
+def test_a_streaming_policy_may_only_decide_what_was_asked() -> None:
+    class Wrong(Streaming):
+        def collect(self, timeout: float | None = None) -> Sequence[tuple[int, Decision]]:
+            return [(77, Decision(""))]
+
+    policy = Wrong()
+    with pytest.raises(PolicyError, match="slot 77, which had not asked"):
+        acenv.evaluate("worlds", policy, range(2), env_kwargs=EASY)
+    assert policy.cancelled == 1 and not policy.waiting
+
+
+def test_log_probabilities_are_recorded(tmp_path: Path) -> None:
+    def change(request: Request, decision: Decision) -> Decision:
+        return replace(decision, logprobs=(-0.5, -0.25)) if request.seed else decision
+
+    results = acenv.evaluate("worlds", Expert(change=change), range(2), env_kwargs=EASY, out=tmp_path)
+    steps = {t.seed: t.steps for t in results.transcripts()}
+    assert {step.logprobs for step in steps[0]} == {None}
+    assert all(list(step.logprobs or ()) == [-0.5, -0.25] for step in steps[1])
+
+
 def test_a_failing_environment_is_an_error_and_no_zero(slow_env: str) -> None:
     results = acenv.evaluate(slow_env, Expert(), [1, 99, 2])
     assert results.returns() == {(slow_env, 1): 1.0, (slow_env, 2): 1.0}
