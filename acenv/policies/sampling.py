@@ -12,6 +12,22 @@ from acenv.chat import Chat
 from acenv.types import Message
 
 
+def check_sampling(max_new_tokens: int, temperature: float, top_p: float, top_k: int) -> None:
+    """Refuse settings that make no sense.
+
+    Raises:
+        ValueError: One of them; the message says what it may be.
+    """
+    if max_new_tokens < 1:
+        raise ValueError(f"max_new_tokens must be at least 1, not {max_new_tokens}")
+    if not 0 <= temperature < float("inf"):
+        raise ValueError(f"temperature must be 0 (greedy) or above, not {temperature}")
+    if not 0 < top_p <= 1:
+        raise ValueError(f"top_p must be above 0 and at most 1, not {top_p}")
+    if top_k < 0:
+        raise ValueError(f"top_k must be 0 (all tokens) or above, not {top_k}")
+
+
 def uniforms(seed: int, step: int, count: int) -> Tensor:
     """``count`` uniform numbers of [0, 1) for one action: float64 ``[count]``, a function of seed and step alone."""
     digest = hashlib.blake2b(f"{seed}:{step}".encode(), digest_size=8).digest()

@@ -9,16 +9,14 @@ from typing import Any, get_args
 
 import torch
 
-from acenv.chat import Chat
 from acenv.policies.checkpoints import find_checkpoint, fingerprint, load_model, load_tokenizer
 from acenv.policies.generation import Engine, Job
-from acenv.policies.sampling import stop_token_ids, uniforms
+from acenv.policies.prompting import Prompter, context_length
+from acenv.policies.sampling import check_sampling, uniforms
 from acenv.policies.scoring import teacher_forced
 from acenv.types import Capture, Conversation, Decision, Request, TokenOutputs, Usage
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-_TEXT_TAIL = 16
-_UNLIMITED = 10**9
 
 
 class HFPolicy:
@@ -71,15 +69,16 @@ class HFPolicy:
             ValueError: A setting makes no sense, or the checkpoint cannot be loaded.
             ImportError: An engine for the checkpoint's format has to be installed.
         """
-        _check_settings(max_new_tokens, temperature, top_p, top_k, dtype)
+        check_sampling(max_new_tokens, temperature, top_p, top_k)
+        check_dtype(dtype)
         self.name = name or Path(source).name
         self.capacity = capacity
         self.max_new_tokens = max_new_tokens
         self._sampling = {"temperature": float(temperature), "top_p": float(top_p), "top_k": int(top_k)}
         self._checkpoint = find_checkpoint(source, trust_remote_code=trust_remote_code, allow_pickle=allow_pickle)
         target = _pick_device(device)
-        self.dtype = _pick_dtype(dtype, target)
-        self.tokenizer = load_tokenizer(self._checkpoint, trust_remote_code=trust_remote_code)
+        self.dtype = pick_dtype(dtype, target)
+        tokenizer = load_tokenizer(self._checkpoint, trust_remote_code=trust_remote_code)
         self.model = load_model(
             self._checkpoint,
             dtype=self.dtype,
@@ -88,15 +87,18 @@ class HFPolicy:
             trust_remote_code=trust_remote_code,
             allow_pickle=allow_pickle,
         )
-        self.chat = Chat(self.tokenizer)
-        self.context = _context_length(self.model, self.tokenizer)
-        # Without a template nothing but the next speaker's name shows that the assistant has finished.
-        self._stop = tuple(stop) if self.chat.has_template else (*stop, "\nuser:", "\nsystem:")
-        self.stop_ids = stop_token_ids(self.tokenizer, self.model.generation_config, self.chat)
+        self._prompter = Prompter(
+            tokenizer,
+            generation_config=self.model.generation_config,
+            context=context_length(self.model.config, tokenizer),
+            stop=stop,
+        )
+        self.tokenizer, self.chat = tokenizer, self._prompter.chat
+        self.context, self.stop_ids = self._prompter.context, self._prompter.stop_ids
         self._engine = Engine(
             self.model,
             stop_ids=self.stop_ids,
-            ends=self._ends if self._stop else None,
+            ends=self._prompter.ends if self._prompter.stop else None,
             temperature=temperature,
             top_p=top_p,
             top_k=top_k,
@@ -114,13 +116,13 @@ class HFPolicy:
             "device": self.model.device.type,
             **self._sampling,
             "max_new_tokens": self.max_new_tokens,
-            "stop": list(self._stop),
+            "stop": list(self._prompter.stop),
             "versions": {library: version(library) for library in ("torch", "transformers", "tokenizers")},
         }
 
     def count_tokens(self, text: str) -> int:
         """How many tokens a text has; the tokenizer adds none of its own."""
-        return len(self._encode([text], special=False)[0])
+        return len(self._prompter.encode([text], special=False)[0])
 
     def act(self, batch: Sequence[Request]) -> list[Decision]:
         """Answer every request.
@@ -128,26 +130,14 @@ class HFPolicy:
         A conversation that fills the model's context gives ``finish="context"``, an answer that reaches the token limit
         ``finish="length"``; what fails for one request is that request's ``error``.
         """
-        decisions: dict[int, Decision] = {}
-        texts: dict[int, str] = {}
-        for i, request in enumerate(batch):
-            try:
-                texts[i] = self.chat.render(request.messages, request.tools)
-            except ValueError as error:
-                decisions[i] = Decision("", error=str(error))
-        jobs: dict[int, Job] = {}
-        for i, ids in zip(texts, self._encode(list(texts.values())), strict=True):
-            room = self.context - len(ids)
-            if not ids:
-                decisions[i] = Decision("", error="the chat template renders this conversation to nothing")
-            elif room < 1:
-                decisions[i] = Decision("", Usage(len(ids), 0), finish="context")
-            else:
-                jobs[i] = self._job(batch[i], ids, min(self.max_new_tokens, room))
+        prompts, decisions = self._prompter.read(batch)
+        jobs = {
+            i: self._job(batch[i], ids, min(self.max_new_tokens, self.context - len(ids))) for i, ids in prompts.items()
+        }
         self._engine.run(list(jobs.values()))
         for i, job in jobs.items():
             usage = Usage(len(job.ids), len(job.tokens))
-            decisions[i] = Decision(self._text(job.tokens), usage, job.finish, job.error)
+            decisions[i] = Decision(self._prompter.text(job.tokens), usage, job.finish, job.error)
         return [decisions[i] for i in range(len(batch))]
 
     def score(
@@ -177,38 +167,13 @@ class HFPolicy:
         draws = uniforms(request.seed, request.step, limit) if self._sampling["temperature"] > 0 else None
         return Job(request.slot, ids, limit, draws)
 
-    def _encode(self, texts: Sequence[str], *, special: bool | None = None) -> list[list[int]]:
-        if not texts:
-            return []
-        # A template writes the special tokens itself. Tokenizers cannot read lone surrogates.
-        special = not self.chat.has_template if special is None else special
-        clean = [text.encode(errors="replace").decode() for text in texts]
-        encoded = self.tokenizer(clean, add_special_tokens=special, verbose=False)["input_ids"]
-        return [list(ids) for ids in encoded]
 
-    def _decode(self, tokens: Sequence[int]) -> str:
-        return str(self.tokenizer.decode(list(tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False))
+def check_dtype(dtype: str) -> None:
+    """Refuse names that are no dtype of a model.
 
-    def _text(self, tokens: Sequence[int]) -> str:
-        text = self._decode(tokens)
-        ends = [at for stop in self._stop if (at := text.find(stop)) >= 0]
-        return text[: min(ends)] if ends else text
-
-    def _ends(self, tokens: Sequence[int]) -> bool:
-        """Whether a stop text has just been written; a token is at least a byte, so a short tail is enough."""
-        tail = self._decode(tokens[-_TEXT_TAIL - max(len(s.encode()) for s in self._stop) :])
-        return any(stop in tail for stop in self._stop)
-
-
-def _check_settings(max_new_tokens: int, temperature: float, top_p: float, top_k: int, dtype: str) -> None:
-    if max_new_tokens < 1:
-        raise ValueError(f"max_new_tokens must be at least 1, not {max_new_tokens}")
-    if not 0 <= temperature < float("inf"):
-        raise ValueError(f"temperature must be 0 (greedy) or above, not {temperature}")
-    if not 0 < top_p <= 1:
-        raise ValueError(f"top_p must be above 0 and at most 1, not {top_p}")
-    if top_k < 0:
-        raise ValueError(f"top_k must be 0 (all tokens) or above, not {top_k}")
+    Raises:
+        ValueError: It is unknown.
+    """
     if dtype != "auto" and dtype not in DTYPES:
         raise ValueError(f"dtype must be auto, {', '.join(DTYPES)}, not {dtype!r}")
 
@@ -225,7 +190,7 @@ def _pick_device(device: str) -> torch.device:
     return picked
 
 
-def _pick_dtype(dtype: str, device: torch.device) -> torch.dtype:
+def pick_dtype(dtype: str, device: torch.device) -> torch.dtype:
     """bfloat16 where the hardware multiplies it: three times as fast there, three times as slow where it does not."""
     if dtype != "auto":
         return DTYPES[dtype]
@@ -236,12 +201,3 @@ def _pick_dtype(dtype: str, device: torch.device) -> torch.dtype:
     abilities = torch.cpu.get_capabilities()
     native = any(abilities.get(name) for name in ("amx_bf16", "avx512_bf16", "bf16"))
     return torch.bfloat16 if native else torch.float32
-
-
-def _context_length(model: Any, tokenizer: Any) -> int:
-    """Tokens that fit: the smaller of what config and tokenizer say (tokenizers say 1e30 where they do not know)."""
-    limits = (
-        getattr(model.config.get_text_config(), "max_position_embeddings", None),
-        getattr(tokenizer, "model_max_length", None),
-    )
-    return min((int(n) for n in limits if isinstance(n, int) and 0 < n < _UNLIMITED), default=_UNLIMITED)
