@@ -30,7 +30,13 @@ MANIFEST = "compression.json"
 _VERSIONS = ("acenv", "torch", "transformers", "safetensors", "gptqmodel", "llmcompressor", "compressed-tensors")
 
 
-def compress(model: str | Path, method: str, out: str | Path, calibration: Sequence[Conversation | str] = ()) -> Path:
+def compress(
+    model: str | Path,
+    method: str,
+    out: str | Path,
+    calibration: Sequence[Conversation | str] = (),
+    heldout: Sequence[Conversation | str] = (),
+) -> Path:
     """Compress a checkpoint.
 
     Everything that can be known to fail is checked before a library is imported or a weight is loaded. The result is
@@ -43,6 +49,8 @@ def compress(model: str | Path, method: str, out: str | Path, calibration: Seque
         out: The folder to make; it must not exist.
         calibration: Conversations or texts of the domain in which the model will act; gptq, wanda and sparsegpt look at
             activations and need some.
+        heldout: Conversations or texts that are not in the calibration, on which the dense and the compressed model
+            are compared.
 
     Returns:
         ``out``: a checkpoint folder, with a manifest named :data:`MANIFEST` in it.
@@ -55,6 +63,7 @@ def compress(model: str | Path, method: str, out: str | Path, calibration: Seque
     plan = parse(method)
     plan.engine.check_installed()
     check_types(calibration)
+    check_types(heldout)
     source = read_source(model)
     check_shapes(source, plan.options.target())
     folder = Path(out).expanduser()
@@ -67,7 +76,7 @@ def compress(model: str | Path, method: str, out: str | Path, calibration: Seque
     work.mkdir(parents=True)
     try:
         with silenced():
-            manifest = _compress(plan, source, calibration, work)
+            manifest = _compress(plan, source, calibration, heldout, work)
         (work / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
         work.rename(folder)
     finally:
@@ -75,7 +84,13 @@ def compress(model: str | Path, method: str, out: str | Path, calibration: Seque
     return folder
 
 
-def _compress(plan: Method, source: Source, calibration: Sequence[Conversation | str], work: Path) -> dict[str, Any]:
+def _compress(
+    plan: Method,
+    source: Source,
+    calibration: Sequence[Conversation | str],
+    heldout: Sequence[Conversation | str],
+    work: Path,
+) -> dict[str, Any]:
     start = time.perf_counter()
     _reset_peak_memory()
     import torch
@@ -84,8 +99,9 @@ def _compress(plan: Method, source: Source, calibration: Sequence[Conversation |
 
     sequences = tokenize(source.folder, calibration, source.context)
     engine = importlib.import_module(plan.engine.module)
-    job = Job(source, plan.name, plan.options, sequences, work)
-    ids = measure.probe(sequences, source)
+    layers = dict.fromkeys(source.linears, plan.options)
+    job = Job(source, plan.name, plan.options, layers, sequences, work)
+    ids = measure.probe(tokenize(source.folder, heldout, source.context) or sequences, source)
     seconds = {"prepare": time.perf_counter() - start}
     start = time.perf_counter()
     with torch.random.fork_rng(devices=[]):  # the same seed each time, and the caller's generator left alone

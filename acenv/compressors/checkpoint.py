@@ -1,17 +1,29 @@
-"""Checkpoint folders, read through ``config.json`` and the headers of the safetensors files: no weights are loaded."""
+"""What a compression begins with: a dense checkpoint, its linear layers, and whether a method fits their shapes."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
+from acenv import checkpoint as checkpoints
+from acenv.checkpoint import Checkpoint, Tensor, read_checkpoint, read_tensors, weight_files
 from acenv.compressors.options import GROUP_SIZES, Target
+
+__all__ = [
+    "Source",
+    "Tensor",
+    "check_shapes",
+    "copy_companions",
+    "fingerprint",
+    "read_source",
+    "read_tensors",
+    "weight_files",
+]
 
 _LAYER_WEIGHT = re.compile(r"(?P<module>(?:.+\.)?\d+\..+)\.weight")
 # Routers of mixtures of experts are matrices in a layer too, and every engine leaves them dense.
@@ -32,50 +44,49 @@ _COPIED = (
 
 
 @dataclass(frozen=True, slots=True)
-class Tensor:
-    """One tensor, as the header of its file describes it; ``size`` is in bytes."""
-
-    dtype: str
-    shape: tuple[int, ...]
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
 class Source:
     """A dense checkpoint that can be compressed.
 
     Attributes:
-        folder: Where it is.
-        config: Its ``config.json``.
-        files: The weight files.
-        tensors: All tensors by name.
+        checkpoint: What it was read from.
         linears: ``{module: (out_features, in_features)}`` of the matrices in the layers; embeddings and the head are
             not among them.
         dtype: Torch's name of the type that most weights have.
     """
 
-    folder: Path
-    config: Mapping[str, Any]
-    files: tuple[Path, ...]
-    tensors: Mapping[str, Tensor]
+    checkpoint: Checkpoint
     linears: Mapping[str, tuple[int, int]]
     dtype: str
 
     @property
+    def folder(self) -> Path:
+        """Where it is."""
+        return self.checkpoint.folder
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """Its ``config.json``."""
+        return self.checkpoint.config
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The weight files."""
+        return self.checkpoint.weights
+
+    @property
+    def tensors(self) -> Mapping[str, Tensor]:
+        """All tensors by name."""
+        return self.checkpoint.tensors
+
+    @property
     def size(self) -> int:
         """Bytes of all weights."""
-        return sum(t.size for t in self.tensors.values())
+        return sum(tensor.size for tensor in self.tensors.values())
 
     @property
     def parameters(self) -> int:
         """Number of weights."""
-        total = 0
-        for tensor in self.tensors.values():
-            count = 1
-            for n in tensor.shape:
-                count *= n
-            total += count
-        return total
+        return sum(prod(tensor.shape) for tensor in self.tensors.values())
 
     @property
     def context(self) -> int:
@@ -90,18 +101,13 @@ def read_source(model: str | Path) -> Source:
     Raises:
         ValueError: It is no dense safetensors checkpoint of a decoder with linear layers; the message says why.
     """
-    folder = Path(model).expanduser()
-    if not folder.is_dir():
-        raise ValueError(f"there is no folder {folder}; give the folder of a checkpoint")
-    config = _read_json(folder / "config.json", folder)
-    quantization = config.get("quantization_config")
-    if quantization:
-        kind = quantization.get("quant_method", "quantised") if isinstance(quantization, dict) else "quantised"
+    checkpoint = read_checkpoint(Path(model).expanduser())
+    folder, config, tensors = checkpoint.folder, checkpoint.config, checkpoint.tensors
+    if quantization := checkpoint.quantization:
+        kind = quantization.get("quant_method", "quantised")
         raise ValueError(f"{folder} is compressed already ({kind}); give the folder of the original model")
     if config.get("model_type") in _TRANSPOSED:
         raise ValueError(f"{folder} is a {config['model_type']} model, whose layers (Conv1D) cannot be compressed here")
-    files = weight_files(folder)
-    tensors = read_tensors(files)
     linears: dict[str, tuple[int, int]] = {}
     for name, tensor in tensors.items():
         match = _LAYER_WEIGHT.fullmatch(name)
@@ -115,54 +121,7 @@ def read_source(model: str | Path) -> Source:
         raise ValueError(
             f"{folder} has weights of type {tensors[next(iter(linears)) + '.weight'].dtype}; give a dense one"
         )
-    return Source(folder, config, files, tensors, linears, dtype)
-
-
-def weight_files(folder: Path) -> tuple[Path, ...]:
-    """The safetensors files of a checkpoint.
-
-    Raises:
-        ValueError: There are none, or one is missing.
-    """
-    index = folder / "model.safetensors.index.json"
-    if index.is_file():
-        files = [folder / name for name in sorted(set(_read_json(index, folder).get("weight_map", {}).values()))]
-    else:
-        files = sorted(folder.glob("*.safetensors"))
-    if not files:
-        raise ValueError(f"{folder} has no weights: no *.safetensors file")
-    for file in files:
-        if not file.is_file():
-            raise ValueError(f"{file} is missing, though the index of the checkpoint lists it")
-    return tuple(files)
-
-
-def read_tensors(files: Iterable[Path]) -> dict[str, Tensor]:
-    """The tensors of safetensors files, from their headers alone.
-
-    Raises:
-        ValueError: A file is damaged.
-    """
-    tensors: dict[str, Tensor] = {}
-    for file in files:
-        size = file.stat().st_size
-        try:
-            with file.open("rb") as handle:
-                length = int.from_bytes(handle.read(8), "little")
-                if length > size:
-                    raise ValueError("the header is cut off")
-                header = json.loads(handle.read(length))
-            header.pop("__metadata__", None)
-            end = 0
-            for name, entry in header.items():
-                start, stop = entry["data_offsets"]
-                end = max(end, stop)
-                tensors[name] = Tensor(entry["dtype"], tuple(entry["shape"]), stop - start)
-            if size != 8 + length + end:
-                raise ValueError(f"{size} bytes, where its header says {8 + length + end}")
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise ValueError(f"{file} is damaged or no safetensors file: {error}") from error
-    return tensors
+    return Source(checkpoint, linears, dtype)
 
 
 def check_shapes(source: Source, target: Target) -> None:
@@ -187,14 +146,8 @@ def check_shapes(source: Source, target: Target) -> None:
 
 
 def fingerprint(source: Source) -> str:
-    """sha256 over ``config.json`` and the weight files."""
-    digest = hashlib.sha256()
-    for path in (source.folder / "config.json", *source.files):
-        digest.update(f"{path.name}:{path.stat().st_size}\n".encode())
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()
+    """The fingerprint of config and weights; see :func:`acenv.checkpoint.fingerprint`."""
+    return checkpoints.fingerprint(source.checkpoint, companions=False)
 
 
 def copy_companions(source: Path, out: Path) -> None:
@@ -203,15 +156,3 @@ def copy_companions(source: Path, out: Path) -> None:
         for path in source.glob(pattern):
             if path.is_file():
                 shutil.copyfile(path, out / path.name)
-
-
-def _read_json(path: Path, folder: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise ValueError(f"{folder} is no checkpoint: {path.name} is missing")
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is not valid JSON: {error}") from error
-    if not isinstance(data, dict):
-        raise ValueError(f"{path} must hold a JSON object")
-    return data

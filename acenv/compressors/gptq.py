@@ -95,16 +95,20 @@ def run(job: Job) -> None:
     shutil.rmtree(logs, ignore_errors=True)
 
 
-def load(folder: Path) -> Any:
+def load(folder: Path, dtype: Any) -> Any:
     """Load a quantised checkpoint on the CPU with kernels that unpack in plain torch."""
+    import torch
+
     engine = _engine()
-    return engine.GPTQModel.load(str(folder), device="cpu", backend=engine.BACKEND.GPTQ_TORCH).model
+    kind = torch.bfloat16 if dtype == torch.float32 else dtype  # the kernels know 16 bit only
+    return engine.GPTQModel.load(str(folder), device="cpu", dtype=kind, backend=engine.BACKEND.GPTQ_TORCH).model
 
 
 def dense_weight(module: Any) -> Any:
-    """The weights of a packed layer, float32 ``[out, in]``, inputs of one group side by side."""
-    weight = module.dequantize_weight().T.float()
-    return weight[:, module.g_idx.long().argsort(stable=True)]
+    """The weights of a layer, float32 ``[out, in]``."""
+    if hasattr(module, "weight"):  # one that was left dense
+        return module.weight.detach().float()
+    return module.dequantize_weight().T.float()
 
 
 def _engine() -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,14 @@ from acenv.compressors.options import Options
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One compression.
+    """One pass of a compression.
 
     Attributes:
-        source: The dense checkpoint.
+        source: The dense checkpoint; in a second pass, what the first one wrote.
         method: Name of the method, for modules with several.
-        options: The method's options.
+        options: The method's options, where a layer has no others.
+        layers: Options of each layer to compress, by the name of its module. Layers that are not among them have to
+            stay as they are, to the bit.
         sequences: Token ids of the calibration texts; empty for methods that need none.
         out: An existing folder for ``config.json`` and the weights.
     """
@@ -27,6 +29,7 @@ class Job:
     source: Source
     method: str
     options: Options
+    layers: Mapping[str, Options]
     sequences: Sequence[Sequence[int]]
     out: Path
 
@@ -63,12 +66,16 @@ def save_in_source_dtype(model: Any, source: Source, out: Path) -> None:
     model.save_pretrained(out)
 
 
-def load(folder: Path) -> Any:
-    """Load a saved checkpoint with plain transformers, for the engines whose format it knows."""
-    import torch
+def load(folder: Path, dtype: Any) -> Any:
+    """Load a saved checkpoint with plain transformers, for the engines whose format it knows.
+
+    Args:
+        folder: What an engine wrote.
+        dtype: The torch type to compute in.
+    """
     from transformers import AutoModelForCausalLM
 
-    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
 
 
 def dense_weight(module: Any) -> Any:

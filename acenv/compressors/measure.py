@@ -11,7 +11,7 @@ import torch
 from safetensors import safe_open
 
 from acenv.compressors.checkpoint import Source, Tensor, read_tensors, weight_files
-from acenv.compressors.job import load_dense
+from acenv.compressors.job import compute_dtype, load_dense
 from acenv.compressors.options import CompressionError, Target
 
 PROBE_TOKENS = 128
@@ -41,7 +41,7 @@ def measure(
     target: Target,
     reference: torch.Tensor,
     ids: Sequence[int],
-    load: Callable[[Path], Any],
+    load: Callable[[Path, torch.dtype], Any],
     dense_weight: Callable[[Any], Any],
 ) -> dict[str, Any]:
     """Load a compressed checkpoint, measure it, and check it against what was asked for.
@@ -52,8 +52,8 @@ def measure(
         target: What was asked for.
         reference: Logits of the dense model on ``ids``.
         ids: The text.
-        load: Gives the model of ``folder``.
-        dense_weight: Gives the weights of one of its layers, ``[out, in]``, inputs of a group side by side.
+        load: Gives the model of ``folder``, to compute in a type.
+        dense_weight: Gives the weights of one of its layers, float32 ``[out, in]``.
 
     Returns:
         For the manifest: sizes in bytes, bits per weight, levels, sparsity, and the KL divergence from the dense model.
@@ -65,7 +65,7 @@ def measure(
     eagerly: Any = torch.compiler.set_stance("force_eager")  # compiling a kernel takes longer than what it does here
     with eagerly:
         try:
-            model = load(folder).eval()
+            model = load(folder, compute_dtype(source)).eval()
             logits = _logits(model, ids)
             modules = {name: model.get_submodule(name) for name in source.linears}
         except Exception as error:  # many libraries are at work in there
@@ -119,6 +119,8 @@ def _levels_and_zeros(
     most_levels, sum_levels, level_groups, worst = 0, 0, 0, 1.0
     for module in modules.values():
         weight = dense_weight(module)
+        if (groups_of := getattr(module, "g_idx", None)) is not None:  # inputs of one group side by side
+            weight = weight[:, groups_of.long().argsort(stable=True)]
         layer_zeros = int((weight == 0).sum())
         zeros += layer_zeros
         weights += weight.numel()

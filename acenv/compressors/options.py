@@ -57,7 +57,8 @@ class Engine:
 
     Attributes:
         options: The dataclass of the method's options.
-        module: Module with ``run(job)``, ``load(folder)`` and ``dense_weight(module)``, imported when it is used.
+        module: Module with ``run(job)``, ``load(folder, dtype)`` and ``dense_weight(module)``, imported when it is
+            used.
         package: What has to be importable.
         extra: The extra of acenv that installs it.
         needs_calibration: Whether the method looks at activations.
