@@ -40,6 +40,7 @@ def test_missing_things_are_named(folder):
     (folder / "hidden").rename(folder / "pytorch_model.bin")
     with pytest.raises(ValueError, match=r"pytorch_model.bin, a pickle.*allow_pickle=True"):
         load(folder)
+    (folder / "pytorch_model.bin").rename(folder / "model.safetensors")
     for file in folder.glob("tokenizer*"):
         file.unlink()
     with pytest.raises(ValueError, match="no tokenizer: tokenizer.json is missing"):
