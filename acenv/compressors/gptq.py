@@ -106,9 +106,9 @@ def load(folder: Path, dtype: Any) -> Any:
 
 def dense_weight(module: Any) -> Any:
     """The weights of a layer, float32 ``[out, in]``."""
-    if hasattr(module, "weight"):  # one that was left dense
-        return module.weight.detach().float()
-    return module.dequantize_weight().T.float()
+    if hasattr(module, "dequantize_weight"):
+        return module.dequantize_weight().T.float()
+    return module.weight.detach().float()  # it was left dense
 
 
 def _engine() -> Any:
