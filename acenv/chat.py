@@ -15,7 +15,7 @@ CALL_FORM = (
 """What stands above the tools, for models whose chat template knows no tools."""
 
 _PROBE = "PROBE"
-_PROBE_TOOL: Tool = {
+PROBE_TOOL: Tool = {
     "type": "function",
     "function": {
         "name": "probe_tool",
@@ -23,6 +23,7 @@ _PROBE_TOOL: Tool = {
         "parameters": {"type": "object", "properties": {"x": {"type": "string"}}, "required": ["x"]},
     },
 }
+"""What is offered to find out whether tools reach a model."""
 
 
 class Chat:
@@ -49,16 +50,14 @@ class Chat:
 
     def prepare(self, messages: Sequence[Message], tools: Sequence[Tool] = ()) -> list[Message]:
         """The messages in the form that the template can render."""
-        prepared: list[Message] = [{"role": m["role"], "content": m["content"]} for m in messages]
-        if tools and not self.takes_tools:
-            prepared = _with_tools(prepared, tools)
-        system_to_user = bool(prepared) and prepared[0]["role"] == "system" and not self.takes_system
-        for i, message in enumerate(prepared):
-            # A system message later on is refused by most templates that take one at the start.
-            misplaced = message["role"] == "system" and (i > 0 or not self.takes_system)
-            if misplaced or (message["role"] == "tool" and not self.takes_tool_role):
-                message["role"] = "user"
-        return _merged(prepared, everywhere=not self.takes_repeated_roles, at_start=system_to_user)
+        return prepare(
+            messages,
+            tools,
+            takes_tools=self.takes_tools,
+            takes_system=self.takes_system,
+            takes_tool_role=self.takes_tool_role,
+            takes_repeated_roles=self.takes_repeated_roles,
+        )
 
     def render(
         self, messages: Sequence[Message], tools: Sequence[Tool] = (), *, add_generation_prompt: bool = True
@@ -100,7 +99,7 @@ class Chat:
         messages: list[Message] = [{"role": "system", "content": "s"}, {"role": "user", "content": _PROBE}]
         for start in (messages, messages[1:]):
             try:
-                return self._apply(start, [_PROBE_TOOL], True) != self._apply(start, (), True)
+                return self._apply(start, [PROBE_TOOL], True) != self._apply(start, (), True)
             except Exception:  # this template takes no system message, or no tools: the next one tells
                 continue
         return False
@@ -115,6 +114,28 @@ class Chat:
         except Exception:
             return False
         return all(m["content"] in text for m in messages)
+
+
+def prepare(
+    messages: Sequence[Message],
+    tools: Sequence[Tool] = (),
+    *,
+    takes_tools: bool,
+    takes_system: bool,
+    takes_tool_role: bool,
+    takes_repeated_roles: bool,
+) -> list[Message]:
+    """Messages in the form that a template of these abilities can render; see :class:`Chat`."""
+    prepared: list[Message] = [{"role": m["role"], "content": m["content"]} for m in messages]
+    if tools and not takes_tools:
+        prepared = _with_tools(prepared, tools)
+    system_to_user = bool(prepared) and prepared[0]["role"] == "system" and not takes_system
+    for i, message in enumerate(prepared):
+        # A system message later on is refused by most templates that take one at the start.
+        misplaced = message["role"] == "system" and (i > 0 or not takes_system)
+        if misplaced or (message["role"] == "tool" and not takes_tool_role):
+            message["role"] = "user"
+    return _merged(prepared, everywhere=not takes_repeated_roles, at_start=system_to_user)
 
 
 def _with_tools(messages: list[Message], tools: Sequence[Tool]) -> list[Message]:

@@ -20,10 +20,11 @@ SPECS = {
     "random": "random text",
     "hf:PATH_OR_ID": "a checkpoint, run by transformers",
     "gguf:FILE": "a GGUF file, run by transformers",
+    "openai:MODEL@URL": "a model behind a server that speaks OpenAI's chat completions",
 }
 """The specs that :func:`load_policy` knows, with what they mean."""
 
-_PLANNED = ("vllm", "openai")
+_PLANNED = ("vllm",)
 
 # Libraries that transformers looks for report what they lack, to people who never asked for them.
 for _name in ("torchao", "torch.utils._pytree"):
@@ -62,6 +63,12 @@ def load_policy(spec: str | Callable[..., str], **options: Any) -> Policy:
         if importlib.util.find_spec("gguf") is None:
             raise ImportError('reading GGUF files needs the gguf package: pip install "acenv[hf]" gguf')
         return _build(_hf_policy(), target, **options)
+    if kind == "openai":
+        if importlib.util.find_spec("aiohttp") is None:
+            raise ImportError('asking a server needs aiohttp: pip install "acenv[openai]"')
+        from acenv.policies.openai import OpenAIPolicy
+
+        return _build(OpenAIPolicy, target, **options)
     if kind in _PLANNED:
         raise ValueError(f"{kind}: policies are not built yet; use hf:PATH_OR_ID for the same checkpoint")
     known = "\n".join(f"  {name:14} {meaning}" for name, meaning in SPECS.items())

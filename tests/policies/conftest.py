@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from acenv.policies import NANO
+from tests.policies.servers import Server, ServerError, start_transformers
+
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
@@ -48,3 +51,16 @@ def tiny_checkpoint(tiny_model: Any, tiny_tokenizer: Any, tmp_path_factory: pyte
     tiny_model.save_pretrained(folder)
     tiny_tokenizer.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def transformers_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """``transformers serve`` with the built-in model; a test that stops it has to start it again."""
+    for module in ("fastapi", "uvicorn", "openai"):
+        pytest.importorskip(module, reason='transformers serve needs more: pip install "transformers[serving]"')
+    try:
+        server = start_transformers(NANO, tmp_path_factory.mktemp("servers") / "transformers.log")
+    except ServerError as error:
+        pytest.skip(f"transformers serve does not start: {error}")
+    yield server
+    server.stop()
