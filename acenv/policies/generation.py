@@ -1,280 +1,181 @@
-"""Batched generation: many prompts of any length in, their tokens out."""
+"""Continuous batching: prompts come and go one by one, the model works on all of them at once."""
 
 from __future__ import annotations
 
-import inspect
-import os
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+import time
+from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
 
-from acenv.policies.attention import bands_of, use_bands
-from acenv.policies.kv import Batch, Row, is_plain
-from acenv.policies.sampling import choose
-from acenv.types import FinishReason
+from acenv.policies.attention import Piece, Plan
+from acenv.policies.jobs import Ending, Job, reason_of
+from acenv.policies.kv import Arena, span_size
+from acenv.policies.packing import packed_logits
+from acenv.policies.sampling import Sampler
+from acenv.policies.slots import Slots
 
+PATIENCE = 0.5
+"""How many steps all conversations together may stand idle, for the sake of one larger batch: see Engine.collect."""
 
-@dataclass(slots=True)
-class Job:
-    """One prompt on its way through the model.
+MOST_STEPS = 8
+"""Steps for which a finished answer is held back at most."""
 
-    Attributes:
-        slot: Whose conversation it is; its cache is kept under this number.
-        ids: The prompt's tokens, at least one.
-        limit: How many tokens may be written, at least one.
-        draws: A uniform number per token to write, or ``None`` to be greedy.
-        tokens: What the model wrote, without the stop token.
-        finish: Why it ended.
-        error: What went wrong, if anything did.
-    """
-
-    slot: int
-    ids: list[int]
-    limit: int
-    draws: Tensor | None = None
-    tokens: list[int] = field(default_factory=list)
-    finish: FinishReason = "stop"
-    error: str | None = None
-    past: Row | None = None
-
-    @property
-    def unread(self) -> int:
-        """Tokens of the prompt that are not cached."""
-        return len(self.ids) - (self.past.length if self.past else 0)
+SLACK = 32
+"""Tokens to write for which room is made at once."""
 
 
 class Engine:
-    """Runs a causal language model over batches of :class:`Job`.
+    """Runs a causal language model over a stream of jobs.
 
-    Prompts are read in groups of like length under a token budget, so that little is padding and the activations stay
-    in the processor's caches; then all of them are answered in one batch, which finished ones leave.
+    Every step takes what is being answered one token further, and reads prompts that wait, all in one call of the
+    model. A prompt longer than a step's budget is read in several.
     """
 
     def __init__(
         self,
         model: Any,
+        arena: Arena,
         *,
-        stop_ids: frozenset[int],
-        ends: Callable[[Sequence[int]], bool] | None = None,
-        temperature: float = 0.0,
-        top_p: float = 1.0,
-        top_k: int = 0,
-        capacity: int = 32,
-        reuse_cache: bool = True,
+        ending: Ending,
+        sampler: Sampler,
+        capacity: int,
+        affordable: int,
+        cache_bytes: int,
     ) -> None:
         """Prepare for ``model``.
 
         Args:
-            model: A transformers causal language model in evaluation mode.
-            stop_ids: Tokens that end an answer.
-            ends: Says of the tokens written so far whether they end an answer.
-            temperature: See :func:`acenv.policies.sampling.choose`, as for ``top_p`` and ``top_k``.
-            top_p: See there.
-            top_k: See there.
-            capacity: Prompts answered in one batch, at most.
-            reuse_cache: Keep the cache of every slot for the next prompt with the same beginning.
+            model: A transformers causal language model in evaluation mode that :func:`can_pack`.
+            arena: Where its keys and values go.
+            ending: What ends an answer.
+            sampler: Chooses tokens.
+            capacity: Jobs under way at once, at most.
+            affordable: Tokens of keys and values that jobs under way may come to, all together.
+            cache_bytes: Memory for what is kept of slots between their turns; 0 keeps nothing.
         """
         self._model = model
-        self._device: torch.device = model.device
-        self._stop_ids = stop_ids
-        self._ends = ends
-        self._sampling: dict[str, Any] = {"temperature": temperature, "top_p": top_p, "top_k": top_k}
+        self._arena = arena
+        self._ending = ending
+        self._sampler = sampler
         self._capacity = capacity
-        config = model.config.get_text_config()
-        self._layers = int(config.num_hidden_layers)
-        self._plain = is_plain(model.config)
-        if self._plain and self._device.type == "cpu":
-            use_bands(model)
-        self._slots: OrderedDict[int, tuple[np.ndarray[Any, Any], Row]] | None = (
-            OrderedDict() if reuse_cache and self._plain else None
-        )
-        self._affordable = _affordable_tokens(config, model.dtype, self._device)
-        self._prompt_budget = 2048 if self._device.type == "cpu" else 16384
-        parameters = inspect.signature(model.forward).parameters
-        self._takes_positions = "position_ids" in parameters
-        self._last_logits = {"logits_to_keep": 1} if "logits_to_keep" in parameters else {}
+        self._affordable = affordable
+        self._keeps = cache_bytes > 0
+        self.slots = Slots(arena, cache_bytes)
+        on_cpu = model.device.type == "cpu"
+        # On a CPU the activations of more tokens than this leave its caches; a GPU is filled by more.
+        self._budget = 2048 if on_cpu else 16384
+        self._waiting: deque[Job] = deque()
+        self._running: list[Job] = []
+        self._finished: list[Job] = []
+        self._held_back = 0
+        self._idle = 0
 
-    def run(self, jobs: Sequence[Job]) -> None:
-        """Fill in ``tokens`` and ``finish``, or ``error``, of every job."""
+    def add(self, jobs: Sequence[Job]) -> None:
+        """Queue jobs."""
+        self._waiting += jobs
+
+    def clear(self) -> None:
+        """Forget all jobs."""
+        for job in self._running:
+            self._leave(job, keep=False)
+        self._running, self._finished = [], []
+        self._waiting.clear()
+        self._held_back = self._idle = 0
+
+    def collect(self, deadline: float | None = None) -> list[Job]:
+        """Work until some jobs are done, or until ``deadline`` (of :func:`time.monotonic`) if that comes first.
+
+        A finished job is handed out at once where nothing else is under way. Otherwise it is held back for a few steps,
+        as others may finish meanwhile and then be replaced together: each step of each finished job is counted, until
+        they come to :data:`PATIENCE` steps of all jobs under way, but for :data:`MOST_STEPS` steps at most. Only with a
+        deadline does anything depend on time.
+        """
+        while (self._waiting or self._running) and not self._due():
+            self.step()
+            if deadline is not None and time.monotonic() >= deadline:
+                break
+        finished, self._finished = self._finished, []
+        self._held_back = self._idle = 0
+        return finished
+
+    def step(self) -> None:
+        """Call the model once."""
         with torch.inference_mode():
-            for group in _parts(
-                sorted(jobs, key=lambda j: len(j.ids)), self._affordable, self._capacity, lambda j: len(j.ids) + j.limit
-            ):
-                try:
-                    self._run_group(group)
-                except (torch.OutOfMemoryError, RuntimeError, IndexError) as error:
-                    # The machinery failed (memory, a token outside the vocabulary): these episodes are no zeros.
-                    hint = "; a lower capacity needs less memory" if "memory" in str(error).lower() else ""
-                    for job in group:
-                        job.error = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}{hint}"
+            self._join()
+            self._advance(self._pieces())
+        if self._finished:
+            self._held_back += 1
+            self._idle += len(self._finished)
 
-    def _run_group(self, group: list[Job]) -> None:
-        for job in group:
-            job.past = self._cached(job)
-        logits: dict[int, Tensor] = {}
-        if not self._plain:
-            # The model's own cache cannot be taken apart: every part is answered by itself.
-            for part in _parts(sorted(group, key=len_unread), 8 * self._prompt_budget, self._capacity, len_unread):
-                width = max(j.unread for j in part)
-                batch = Batch.of_model(self._model.config, len(part), width + max(j.limit for j in part), self._device)
-                self._answer(batch, part, self._read(batch, part, width))
+    def _advance(self, pieces: dict[Job, Piece]) -> None:
+        """Give every job its next token."""
+        try:
+            tokens, logprobs = self._forward(pieces)
+        except (torch.OutOfMemoryError, RuntimeError, IndexError) as error:
+            # The machinery failed (memory, a token outside the vocabulary): these episodes are no zeros.
+            for job in pieces:
+                job.error = reason_of(error)
+                self._finish(job)
             return
-        limit = max(j.limit for j in group)
-        parts = list(_parts(sorted(group, key=len_unread), self._prompt_budget, self._capacity, len_unread))
-        if len(parts) == 1:
-            parts = [group]  # Rows of like length side by side, for the attention.
+        for job, token, logprob in zip(pieces, tokens, logprobs, strict=True):
+            job.read = pieces[job].length
+            if job.read >= len(job.ids) and self._ending.take(job, token, logprob):
+                self._finish(job)
 
-        for part in parts:
-            width = max(j.unread for j in part)
-            room = width + limit if len(parts) == 1 else width
-            batch = Batch.of_rows([j.past for j in part], self._layers, room, self._device)
-            last = self._read(batch, part, width)
-            if len(parts) == 1:
-                for job in part:
-                    job.past = None
-                self._answer(batch, part, last)
+    def _due(self) -> bool:
+        if not self._finished:
+            return False
+        under_way = len(self._running) + len(self._waiting)
+        return self._held_back >= MOST_STEPS or self._idle >= PATIENCE * under_way
+
+    def _join(self) -> None:
+        """Let waiting jobs in, in their order, as far as capacity and memory go; one of them always fits."""
+        taken = sum(span_size(job.worst) for job in self._running)
+        while self._waiting and len(self._running) < self._capacity:
+            job = self._waiting[0]
+            taken += span_size(job.worst)
+            if self._running and taken > self._affordable:
                 return
-            for i, job in enumerate(part):
-                job.past = batch.row(i, copy=False)
-                logits[id(job)] = last[i]
-        batch = Batch.of_rows([j.past for j in group], self._layers, limit, self._device)
-        for job in group:
-            job.past = None
-        self._answer(batch, group, torch.stack([logits[id(job)] for job in group]))
+            self._waiting.popleft()
+            job.span, job.read = self.slots.claim(job.slot, job.ids, len(job.ids) + min(job.limit, SLACK))
+            self._running.append(job)
 
-    def _read(self, batch: Batch, jobs: Sequence[Job], width: int) -> Tensor:
-        """Read what is new in the prompts; gives the logits of the first token to write."""
-        ids = torch.zeros(len(jobs), width, dtype=torch.long)
-        mask = torch.zeros(len(jobs), width, dtype=torch.long)
-        positions = torch.zeros(len(jobs), width, dtype=torch.long)
-        for i, job in enumerate(jobs):
-            new = job.unread
-            ids[i, width - new :] = torch.tensor(job.ids[len(job.ids) - new :])
-            mask[i, width - new :] = 1
-            positions[i, width - new :] = torch.arange(len(job.ids) - new, len(job.ids))
-        return self._forward(batch, ids.to(self._device), mask.to(self._device), positions.to(self._device))
+    def _pieces(self) -> dict[Job, Piece]:
+        """What is read in this step: the last token of all that write, and of prompts as much as the budget allows."""
+        pieces = {}
+        budget = self._budget
+        for job in self._running:
+            assert job.span is not None
+            if job.tokens:
+                if job.read >= job.span.size:
+                    job.span = self.slots.move(job.span, job.read + 1, job.read)
+                pieces[job] = Piece(job.span, job.read, job.tokens[-1:])
+            elif budget > 0:
+                pieces[job] = Piece(job.span, job.read, job.ids[job.read : job.read + budget])
+                budget -= len(pieces[job].tokens)
+        return dict(sorted(pieces.items(), key=lambda item: item[1].order))
 
-    def _answer(self, batch: Batch, jobs: Sequence[Job], logits: Tensor) -> None:
-        """Write tokens until all jobs are done."""
-        rows: list[Job | None] = list(jobs)
-        for i in logits.isnan().any(-1).nonzero()[:, 0].tolist():
-            jobs[i].error = "the model computes nan: its weights are broken, or overflow in this dtype"
-            rows[i] = None
-        positions = torch.tensor([[len(job.ids)] for job in jobs], device=self._device)
-        ones = torch.ones_like(positions)
-        draws = None if jobs[0].draws is None else torch.stack([_padded(j.draws, batch) for j in jobs]).to(self._device)
-        step = 0
-        while True:
-            tokens = choose(logits, None if draws is None else draws[:, step], **self._sampling)
-            for i, token in enumerate(tokens.tolist()):
-                job = rows[i]
-                if job is not None and self._take(job, token):
-                    rows[i] = None
-                    self._keep(job, batch, i)
-            living = [i for i, job in enumerate(rows) if job is not None]
-            if not living:
-                return
-            if 4 * len(living) <= 3 * len(rows):
-                batch.select(living)
-                index = torch.tensor(living, device=self._device)
-                tokens, positions, ones = tokens[index], positions[index], ones[index]
-                draws = None if draws is None else draws[index]
-                rows = [rows[i] for i in living]
-            logits = self._forward(batch, tokens[:, None], ones, positions)
-            positions = positions + 1
-            step += 1
+    def _forward(self, pieces: dict[Job, Piece]) -> tuple[list[int], Sequence[float | None]]:
+        """See :meth:`Sampler.pick`."""
+        plan = Plan(self._arena, list(pieces.values()), self._model)
+        logits = packed_logits(self._model, plan)
+        draws = [job.draws[len(job.tokens)] for job in pieces if job.draws is not None]
+        return self._sampler.pick(logits, draws or None)
 
-    def _take(self, job: Job, token: int) -> bool:
-        """Add a token to a job's answer; whether that was the last one."""
-        if token in self._stop_ids:
-            return True
-        job.tokens.append(token)
-        if self._ends is not None and self._ends(job.tokens):
-            return True
-        if len(job.tokens) >= job.limit:
-            job.finish = "length"
-            return True
-        return False
+    def _finish(self, job: Job) -> None:
+        job.done = True
+        self._leave(job, keep=self._keeps and job.error is None)
+        self._running.remove(job)
+        self._finished.append(job)
 
-    def _forward(self, batch: Batch, ids: Tensor, mask: Tensor, positions: Tensor) -> Tensor:
-        options = {"position_ids": positions} if self._takes_positions else {}
-        with bands_of(batch.append(mask)) as whole_mask:
-            output = self._model(
-                input_ids=ids,
-                attention_mask=whole_mask,
-                past_key_values=batch.cache,
-                use_cache=True,
-                **self._last_logits,
-                **options,
-            )
-        return output.logits[:, -1]  # type: ignore[no-any-return]
-
-    def _cached(self, job: Job) -> Row | None:
-        """What the slot's cache has of this prompt; the last token is always read anew, for its logits."""
-        if self._slots is None or job.slot not in self._slots:
-            return None
-        ids, row = self._slots[job.slot]
-        self._slots.move_to_end(job.slot)
-        length = min(len(ids), len(job.ids) - 1)
-        differs = np.flatnonzero(ids[:length] != np.asarray(job.ids[:length]))
-        common = int(differs[0]) if len(differs) else length
-        return row.cut(common) if common else None
-
-    def _keep(self, job: Job, batch: Batch, index: int) -> None:
-        """Keep a finished job's cache under its slot, and forget the oldest ones that memory has no room for."""
-        if self._slots is None:
-            return
-        row = batch.row(index)
-        if row is None:
-            return
-        self._slots[job.slot] = (np.asarray((job.ids + job.tokens)[: row.length]), row)
-        self._slots.move_to_end(job.slot)
-        total = sum(kept.length for _, kept in self._slots.values())
-        while total > self._affordable and self._slots:
-            _, (_, forgotten) = self._slots.popitem(last=False)
-            total -= forgotten.length
-
-
-def len_unread(job: Job) -> int:
-    """Sort key: tokens of the prompt that have to be read."""
-    return job.unread
-
-
-def _padded(draws: Tensor | None, batch: Batch) -> Tensor:
-    assert draws is not None
-    room = batch.mask.shape[1] - batch.used
-    return torch.nn.functional.pad(draws[:room], (0, max(0, room - len(draws))))
-
-
-def _parts(jobs: Sequence[Job], budget: int, most: int, size: Callable[[Job], int]) -> Iterator[list[Job]]:
-    """Cut jobs, in their order, into parts of at most ``most`` jobs whose padded size is within the budget."""
-    part: list[Job] = []
-    width = 0
-    for job in jobs:
-        wider = max(width, size(job))
-        if part and (len(part) >= most or wider * (len(part) + 1) > budget):
-            yield part
-            part, wider = [], size(job)
-        part.append(job)
-        width = wider
-    if part:
-        yield part
-
-
-def _affordable_tokens(config: Any, dtype: torch.dtype, device: torch.device) -> int:
-    """How many tokens of cache fit into a quarter of the memory that is free, at least one context of 4096."""
-    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    per_token = 2 * config.num_hidden_layers * heads * width * dtype.itemsize
-    if device.type == "cuda":
-        free = torch.cuda.mem_get_info(device)[0]
-    elif hasattr(os, "sysconf") and "SC_AVPHYS_PAGES" in os.sysconf_names:
-        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    else:
-        free = 4 * 1024**3
-    return max(4096, int(free // 4 // per_token))
+    def _leave(self, job: Job, *, keep: bool) -> None:
+        assert job.span is not None
+        if keep:
+            self.slots.keep(job.slot, (job.ids + job.tokens)[: job.read], job.span)
+        else:
+            if job.error is not None:
+                self._arena.clear(job.span)
+            self._arena.free(job.span)
+        job.span = None

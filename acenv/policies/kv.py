@@ -1,169 +1,192 @@
-"""Key-value caches that grow in place and can be taken apart row by row.
+"""Where keys and values lie: one arena a layer, in which every conversation has a span of addresses.
 
-The cache of transformers is copied whole for every token that is written, which takes nearly half the time of a small
-model. Here a batch has buffers of their final length, and a token is written into them. Rows leave a batch as
-:class:`Row`, without padding, and rows of any length make a new batch: so prompts can be read in groups of equal
-length and then answered together, and the cache of a conversation can wait for its next turn.
+The cache of transformers belongs to one batch: it is padded to the longest conversation, copied whole for every token
+that is written, and has to be cut up and put together again whenever the batch changes. Here a conversation stays where
+it is from its first turn to its last. A batch is a list of spans, so joining and leaving cost nothing, and a
+conversation that waits for its next turn just stays. This is the idea of PagedAttention (Kwon et al. 2023) with spans
+that double in place of pages, so that the attention reads a conversation in one piece.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import insort
 from dataclasses import dataclass
-from typing import Any
 
-import torch
 from torch import Tensor
-from transformers import DynamicCache
-from transformers.cache_utils import Cache, CacheLayerMixin, DynamicLayer, LinearAttentionCacheLayerMixin
+
+from acenv.policies.kv_bits import GROUP, Packed, Quantizer, Scales
+
+SMALLEST = 64
+"""Addresses of the smallest span; a multiple of the quantizer's groups, so that none lies in two spans."""
+
+_FIRST = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """Keys and values of one conversation, a pair per layer, each ``[heads, tokens, width]``."""
+@dataclass(frozen=True, slots=True, order=True)
+class Span:
+    """``size`` addresses from ``start`` on. Sizes are powers of two, and starts are multiples of the size."""
 
-    layers: tuple[tuple[Tensor, Tensor], ...]
-    length: int
-
-    def cut(self, length: int) -> Row:
-        """The first ``length`` tokens; no copy."""
-        return Row(tuple((k[:, :length], v[:, :length]) for k, v in self.layers), length)
+    start: int
+    size: int
 
 
-class _GrowingLayer(DynamicLayer):  # type: ignore[no-untyped-call]
-    """One layer's keys and values, ``[batch, heads, tokens, width]``, as views of buffers with room for more tokens."""
-
-    def __init__(self, room: int) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.room = room
-        self.buffers: tuple[Tensor, Tensor] | None = None
-
-    def fill(self, keys: Tensor, values: Tensor, used: int) -> None:
-        """Take buffers of which the first ``used`` tokens are filled."""
-        self.lazy_initialization(keys, values)
-        self.buffers = (keys, values)
-        self.keys, self.values = keys[:, :, :used], values[:, :, :used]
-
-    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
-        """Write new tokens behind the old ones."""
-        start = self.get_seq_length()
-        end = start + key_states.shape[-2]
-        if self.buffers is None:
-            keys, values = (_with_room(states, self.room) for states in (key_states, value_states))
-            self.fill(keys, values, 0)
-        assert self.buffers is not None
-        keys, values = self.buffers
-        keys[:, :, start:end] = key_states
-        values[:, :, start:end] = value_states
-        self.keys, self.values = keys[:, :, :end], values[:, :, :end]
-        return self.keys, self.values
-
-
-class Batch:
-    """A batch in the making: its cache, the mask over cached tokens, and how many tokens are cached.
+class Layer:
+    """Keys and values of one layer, token by token.
 
     Attributes:
-        cache: What the model takes as ``past_key_values``.
-        mask: 1 for tokens, 0 for padding: int64 ``[batch, room]``, on the model's device.
-        used: Columns of the mask that are in use.
+        keys: ``[addresses, key-value heads, width]``.
+        values: As ``keys``; the width may be another.
+        scales: How to turn quantised tokens into codes again, if the arena has a quantizer.
     """
 
-    def __init__(self, cache: Any, mask: Tensor, used: int, layers: list[_GrowingLayer] | None) -> None:
-        """Put a batch together; ``layers`` are those of the cache, if they are of this module's kind."""
-        self.cache = cache
-        self.mask = mask
-        self.used = used
-        self._layers = layers
+    def __init__(self, keys: Tensor, values: Tensor, size: int, quantizer: Quantizer | None) -> None:
+        """Make room for ``size`` tokens like those of ``keys`` and ``values``, ``[tokens, heads, width]``."""
+        # Zeros, since what is masked is still multiplied with weights of zero: it has to be finite.
+        self.keys, self.values = (part.new_zeros(size, *part.shape[1:]) for part in (keys, values))
+        self.scales: Scales | None = quantizer.scales(self.keys, self.values) if quantizer else None
 
-    @classmethod
-    def of_rows(cls, rows: Sequence[Row | None], layers: int, room: int, device: torch.device) -> Batch:
-        """A batch of conversations padded on the left, with room for ``room`` further tokens.
+    def resize(self, size: int) -> None:
+        """Grow to ``size`` addresses."""
+        self.keys, self.values = _grown(self.keys, size), _grown(self.values, size)
+        if self.scales is not None:
+            keys, values = self.scales
+            self.scales = (_grown(keys, size // GROUP), _grown(values, size))
 
-        A ``None`` is a conversation of which nothing is cached.
+    def copy(self, source: int, target: int, length: int) -> None:
+        """Copy ``length`` tokens from one span to another one."""
+        for part in (self.keys, self.values):
+            part[target : target + length] = part[source : source + length]
+        if self.scales is not None:
+            keys, values = self.scales
+            groups = length // GROUP
+            keys[target // GROUP :][:groups] = keys[source // GROUP :][:groups]
+            values[target : target + length] = values[source : source + length]
+
+
+class Arena:
+    """The addresses, who has them, and the layers behind them.
+
+    Free addresses are kept as a buddy system keeps them (Knowlton 1965): the halves of a larger span join again as soon
+    as both are free. The lowest address that fits is taken, so that conversations of like length lie side by side.
+    """
+
+    def __init__(self, layers: int, limit: int, quantizer: Quantizer | None = None) -> None:
+        """Prepare for a model.
+
+        Args:
+            layers: Its number of layers.
+            limit: Addresses up to which :meth:`allocate` lets the arena grow by itself.
+            quantizer: Rounds what has been read, if the cache shall be quantised.
         """
-        lengths = [row.length if row else 0 for row in rows]
-        used = max(lengths)
-        mask = torch.zeros(len(rows), used + room, dtype=torch.long)
-        for i, length in enumerate(lengths):
-            mask[i, used - length : used] = 1
-        stack = [_GrowingLayer(used + room) for _ in range(layers)]
-        example = next((row for row in rows if row), None)
-        if example is not None:
-            for number, layer in enumerate(stack):
-                pair = []
-                for part in (0, 1):
-                    like = example.layers[number][part]
-                    buffer = like.new_empty(len(rows), like.shape[0], used + room, like.shape[2])
-                    for i, row in enumerate(rows):
-                        # The padding must be finite: it is multiplied with attention weights of zero.
-                        buffer[i, :, : used - lengths[i]] = 0
-                        if row:
-                            buffer[i, :, used - row.length : used] = row.layers[number][part]
-                    pair.append(buffer)
-                layer.fill(pair[0], pair[1], used)
-        every: list[CacheLayerMixin | LinearAttentionCacheLayerMixin] = [*stack]
-        return cls(Cache(layers=every), mask.to(device), used, stack)
+        self.quantizer = quantizer
+        self.size = 0
+        self._limit = limit
+        self._layers: list[Layer | None] = [None] * layers
+        self._free: dict[int, list[int]] = {}
 
-    @classmethod
-    def of_model(cls, config: Any, size: int, room: int, device: torch.device) -> Batch:
-        """An empty batch with the cache that the model itself wants, for models that do not attend to everything."""
-        mask = torch.zeros(size, room, dtype=torch.long, device=device)
-        return cls(DynamicCache(config=config), mask, 0, None)
+    def layer(self, number: int, keys: Tensor, values: Tensor) -> Layer:
+        """A layer; when first asked for, it is made for keys and values like these, ``[tokens, heads, width]``."""
+        layer = self._layers[number]
+        if layer is None:
+            layer = self._layers[number] = Layer(keys, values, self.size, self.quantizer)
+        return layer
 
-    def append(self, mask: Tensor) -> Tensor:
-        """Announce new tokens ``[batch, tokens]`` (0 for padding); gives the mask over all tokens, for the model."""
-        end = self.used + mask.shape[1]
-        self.mask[:, self.used : end] = mask
-        self.used = end
-        return self.mask[:, :end]
+    @property
+    def filled(self) -> int:
+        """How many layers hold something."""
+        return sum(layer is not None for layer in self._layers)
 
-    def row(self, index: int, *, copy: bool = True) -> Row | None:
-        """Take one conversation's cache out of the batch, without padding; ``None`` if this cache cannot do that.
+    @property
+    def bytes_per_token(self) -> float:
+        """Memory of an address, over all layers; 0 before anything was read."""
+        layers = [layer for layer in self._layers if layer is not None]
+        return sum(part.nbytes for layer in layers for part in (layer.keys, layer.values)) / max(1, self.size)
 
-        Without ``copy`` it may be a view, which keeps the whole batch in memory.
-        """
-        if self._layers is None:
+    def allocate(self, tokens: int, *, beyond_limit: bool = False) -> Span | None:
+        """A span for so many tokens at least; ``None`` if the arena is full and may not grow."""
+        size = span_size(tokens)
+        while (start := self._take(size)) is None:
+            if 2 * self.size > self._limit and not beyond_limit:
+                return None
+            self._grow()
+        return Span(start, size)
+
+    def free(self, span: Span) -> None:
+        """Give a span back."""
+        start, size = span.start, span.size
+        while (buddy := start ^ size) in self._free.get(size, ()) and size < self.size:
+            self._free[size].remove(buddy)
+            start, size = min(start, buddy), 2 * size
+        insort(self._free.setdefault(size, []), start)
+
+    def copy(self, source: Span, target: Span, length: int) -> None:
+        """Copy the first ``length`` tokens of a span to another one, in all layers."""
+        for layer in self._layers:
+            if layer is not None:
+                layer.copy(source.start, target.start, length)
+
+    def clear(self, span: Span) -> None:
+        """Overwrite what is not finite, before the span is given to another conversation."""
+        for layer in self._layers:
+            if layer is not None:
+                for part in (layer.keys, layer.values):
+                    part[span.start : span.start + span.size] = 0
+
+    def pack(self, span: Span, length: int) -> Packed:
+        """Take the first ``length`` tokens out of the arena, in as few bits as they were quantised to."""
+        assert self.quantizer is not None
+        parts = []
+        for layer in self._layers:
+            assert layer is not None and layer.scales is not None
+            view = slice(span.start, span.start + length)
+            whole = length // GROUP
+            scales = (layer.scales[0][span.start // GROUP :][:whole], layer.scales[1][view][: whole * GROUP])
+            parts.append(self.quantizer.pack(layer.keys[view], layer.values[view], scales))
+        return Packed(tuple(parts), length, sum(part.nbytes for part in parts))
+
+    def unpack(self, packed: Packed, span: Span, length: int) -> None:
+        """Put the first ``length`` packed tokens back into the arena: the very numbers that were there."""
+        assert self.quantizer is not None
+        for layer, part in zip(self._layers, packed.layers, strict=True):
+            assert layer is not None and layer.scales is not None
+            keys, values, (key_scales, value_scales) = self.quantizer.unpack(part)
+            layer.keys[span.start : span.start + length] = keys[:length]
+            layer.values[span.start : span.start + length] = values[:length]
+            whole = length // GROUP
+            layer.scales[0][span.start // GROUP :][:whole] = key_scales[:whole]
+            layer.scales[1][span.start :][: whole * GROUP] = value_scales[: whole * GROUP]
+
+    def _take(self, size: int) -> int | None:
+        """The lowest start of a free span of this size, cut out of a larger one if need be."""
+        fitting = [found for found, starts in self._free.items() if found >= size and starts]
+        if not fitting:
             return None
-        keep = self.mask[index, : self.used].bool()
-        columns = keep.nonzero()[:, 0]
-        length, first = len(columns), int(columns[0])
-        layers = []
+        found = min(fitting)
+        start = self._free[found].pop(0)
+        while found > size:
+            found //= 2
+            insort(self._free.setdefault(found, []), start + found)
+        return start
+
+    def _grow(self) -> None:
+        """Double the arena, so that all sizes stay powers of two."""
+        old, self.size = self.size, 2 * self.size or _FIRST
         for layer in self._layers:
-            assert layer.keys is not None and layer.values is not None
-            pair = (layer.keys[index], layer.values[index])
-            if first + length == self.used:  # no gap: padding on the left alone
-                views = (pair[0][:, first:], pair[1][:, first:])
-                layers.append((_copied(views[0]), _copied(views[1])) if copy else views)
-            else:
-                layers.append((pair[0][:, columns], pair[1][:, columns]))
-        return Row(tuple(layers), length)
-
-    def select(self, indices: Sequence[int]) -> None:
-        """Keep these conversations only, and drop the columns that are padding in all of them."""
-        index = torch.tensor(list(indices), device=self.mask.device)
-        if self._layers is None:
-            self.cache.reorder_cache(index)
-            self.mask = self.mask[index]
-            return
-        mask = self.mask[index]
-        first = int(mask[:, : self.used].any(0).nonzero()[0])
-        self.mask = mask[:, first:]
-        for layer in self._layers:
-            assert layer.buffers is not None
-            keys, values = layer.buffers
-            layer.fill(keys[index, :, first:], values[index, :, first:], self.used - first)
-        self.used -= first
+            if layer is not None:
+                layer.resize(self.size)
+        self.free(Span(old, self.size - old))
 
 
-def is_plain(config: Any) -> bool:
-    """Whether all layers of a model attend to all tokens, so that :meth:`Batch.of_rows` serves it."""
-    layers = DynamicCache(config=config).layers
-    return bool(layers) and all(type(layer) is DynamicLayer for layer in layers)
+def span_size(tokens: int) -> int:
+    """The size of a span that holds so many tokens.
+
+    >>> span_size(1), span_size(64), span_size(65)
+    (64, 64, 128)
+    """
+    return max(SMALLEST, 1 << (tokens - 1).bit_length())
 
 
-def _copied(states: Tensor) -> Tensor:
-    return states.clone(memory_format=torch.contiguous_format)
-
-
-def _with_room(states: Tensor, room: int) -> Tensor:
-    return states.new_empty(states.shape[0], states.shape[1], room, states.shape[3])
+def _grown(part: Tensor, size: int) -> Tensor:
+    larger = part.new_zeros(size, *part.shape[1:])
+    larger[: len(part)] = part
+    return larger

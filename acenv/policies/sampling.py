@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -28,10 +30,15 @@ def check_sampling(max_new_tokens: int, temperature: float, top_p: float, top_k:
         raise ValueError(f"top_k must be 0 (all tokens) or above, not {top_k}")
 
 
+def seed_of(seed: int, step: int) -> int:
+    """The seed of one action, in [0, 2**63): a function of the episode's seed and the step alone."""
+    digest = hashlib.blake2b(f"{seed}:{step}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") >> 1
+
+
 def uniforms(seed: int, step: int, count: int) -> Tensor:
     """``count`` uniform numbers of [0, 1) for one action: float64 ``[count]``, a function of seed and step alone."""
-    digest = hashlib.blake2b(f"{seed}:{step}".encode(), digest_size=8).digest()
-    generator = torch.Generator().manual_seed(int.from_bytes(digest, "little") >> 1)
+    generator = torch.Generator().manual_seed(seed_of(seed, step))
     return torch.rand(count, generator=generator, dtype=torch.float64)
 
 
@@ -65,6 +72,43 @@ def choose(logits: Tensor, draws: Tensor | None, *, temperature: float, top_p: f
     last = (probabilities > 0).sum(-1) - 1
     picks = torch.minimum((cumulative <= threshold).sum(-1), last)
     return order.gather(-1, picks[:, None])[:, 0]
+
+
+@dataclass(frozen=True, slots=True)
+class Sampler:
+    """Chooses tokens, for :func:`choose`'s settings.
+
+    Attributes:
+        temperature: See there.
+        top_p: See there.
+        top_k: See there.
+        logprobs: Whether to tell the log-probabilities of what is chosen.
+    """
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    top_k: int = 0
+    logprobs: bool = False
+
+    def pick(self, logits: Tensor, draws: Sequence[float] | None) -> tuple[list[int], Sequence[float | None]]:
+        """Next tokens, and their log-probabilities, ``None`` if not wanted.
+
+        Args:
+            logits: ``[batch, vocabulary]``.
+            draws: A uniform number for each row, or ``None`` to take the most probable token.
+
+        Returns:
+            Tokens, -1 where the logits hold nan; and the natural logarithm of each one's probability under the logits
+            as they are, so at temperature 1 and over the whole vocabulary.
+        """
+        uniform = None if draws is None else torch.tensor(draws, dtype=torch.float64, device=logits.device)
+        tokens = choose(logits, uniform, temperature=self.temperature, top_p=self.top_p, top_k=self.top_k)
+        # Whether greedy or sorted, nan comes first.
+        chosen = logits.gather(-1, tokens[:, None])[:, 0]
+        picked = tokens.masked_fill(chosen.isnan(), -1).tolist()
+        if not self.logprobs:
+            return picked, [None] * len(picked)
+        return picked, (chosen.float() - logits.float().logsumexp(-1)).tolist()
 
 
 def stop_token_ids(tokenizer: Any, generation_config: Any, chat: Chat) -> frozenset[int]:
