@@ -46,6 +46,7 @@ from acenv.display import (
 from acenv.evaluation import PolicyError
 from acenv.registry import missing
 from acenv.runs import Results, RunError
+from acenv.types import EngineError
 
 EXIT_FAILED, EXIT_USAGE, EXIT_ERRORS, EXIT_INTERRUPTED = 1, 2, 3, 130
 
@@ -63,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
     try:
         app(args=spread(sys.argv[1:] if arguments is None else arguments))
-    except (RunError, PolicyError, CompressionError, ValueError, ImportError, KeyError, OSError) as error:
+    except (RunError, PolicyError, EngineError, CompressionError, ValueError, ImportError, KeyError, OSError) as error:
         errors.print("[bold red]error:[/] ", end="")
         errors.print(str(error.args[0]) if isinstance(error, KeyError) else str(error), markup=False, highlight=False)
         sys.exit(EXIT_FAILED)

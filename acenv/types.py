@@ -131,6 +131,10 @@ class StreamingPolicy(Policy, Protocol):
         ...
 
 
+class EngineError(Exception):
+    """What runs a model has died, so that no request can be answered any more; the run can be taken up again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One step of an episode as it is recorded; ``logprobs`` as in :class:`Decision`."""

@@ -19,7 +19,7 @@ from acenv.compressors.checkpoint import Source, check_shapes, copy_companions, 
 from acenv.compressors.job import Job
 from acenv.compressors.method import METHODS, Method, parse
 from acenv.compressors.options import CompressionError
-from acenv.compressors.silence import silenced
+from acenv.silence import silenced
 from acenv.types import Conversation
 
 __all__ = ["MANIFEST", "METHODS", "CompressionError", "Method", "compress", "parse"]

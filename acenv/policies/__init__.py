@@ -20,11 +20,10 @@ SPECS = {
     "random": "random text",
     "hf:PATH_OR_ID": "a checkpoint, run by transformers",
     "gguf:FILE": "a GGUF file, run by transformers",
+    "vllm:PATH_OR_ID": "a checkpoint, run by vLLM in an environment of its own (make vllm)",
     "openai:MODEL@URL": "a model behind a server that speaks OpenAI's chat completions",
 }
 """The specs that :func:`load_policy` knows, with what they mean."""
-
-_PLANNED = ("vllm",)
 
 # Libraries that transformers looks for report what they lack, to people who never asked for them.
 for _name in ("torchao", "torch.utils._pytree"):
@@ -36,14 +35,14 @@ def load_policy(spec: str | Callable[..., str], **options: Any) -> Policy:
     """Make a policy.
 
     Args:
-        spec: ``"nano"``, ``"oracle"``, ``"random"``, ``"hf:PATH_OR_ID"``, ``"gguf:FILE"``, or a function
-            ``messages -> text`` or ``(messages, tools) -> text``.
+        spec: One of :data:`SPECS`, such as ``"nano"`` or ``"hf:PATH_OR_ID"``, or a function ``messages -> text`` or
+            ``(messages, tools) -> text``.
         options: Passed on: ``capacity`` for all policies; for models also what
             :class:`acenv.policies.transformers.HFPolicy` takes, such as ``temperature`` and ``max_new_tokens``.
 
     Raises:
         ValueError: An unknown spec or option, or a checkpoint that cannot be loaded; the message says why.
-        ImportError: An extra has to be installed; the message says which.
+        ImportError: Something has to be installed; the message says how.
 
     >>> load_policy("oracle").name
     'oracle'
@@ -63,25 +62,36 @@ def load_policy(spec: str | Callable[..., str], **options: Any) -> Policy:
         if importlib.util.find_spec("gguf") is None:
             raise ImportError('reading GGUF files needs the gguf package: pip install "acenv[hf]" gguf')
         return _build(_hf_policy(), target, **options)
+    if kind == "vllm" and target:
+        return _build(_vllm_policy(), target, **options)
     if kind == "openai":
         if importlib.util.find_spec("aiohttp") is None:
             raise ImportError('asking a server needs aiohttp: pip install "acenv[openai]"')
         from acenv.policies.openai import OpenAIPolicy
 
         return _build(OpenAIPolicy, target, **options)
-    if kind in _PLANNED:
-        raise ValueError(f"{kind}: policies are not built yet; use hf:PATH_OR_ID for the same checkpoint")
     known = "\n".join(f"  {name:14} {meaning}" for name, meaning in SPECS.items())
     raise ValueError(f"unknown policy {spec!r}. Known are\n{known}\n  or a function messages -> text")
 
 
+def _vllm_policy() -> Callable[..., Policy]:
+    _check_torch()
+    from acenv.policies.vllm import VLLMPolicy
+
+    return VLLMPolicy
+
+
 def _hf_policy() -> Callable[..., Policy]:
-    missing = [name for name in ("torch", "transformers") if importlib.util.find_spec(name) is None]
-    if missing:
-        raise ImportError(f'running a model needs {" and ".join(missing)}: pip install "acenv[hf]"')
+    _check_torch()
     from acenv.policies.transformers import HFPolicy
 
     return HFPolicy
+
+
+def _check_torch() -> None:
+    missing = [name for name in ("torch", "transformers") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ImportError(f'running a model needs {" and ".join(missing)}: pip install "acenv[hf]"')
 
 
 def _build(make: Callable[..., Policy], *arguments: Any, **options: Any) -> Policy:
