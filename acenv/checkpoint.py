@@ -31,7 +31,9 @@ _COMPANIONS = (
     "chat_template.jinja",
 )
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
-_INDEX = "model.safetensors.index.json"
+INDEX = "model.safetensors.index.json"
+"""Name of the file that says which tensor is in which of several weight files."""
+
 _BLOCK = 64 * 1024
 _SAMPLED_ABOVE = 64 * 1024 * 1024
 
@@ -142,14 +144,14 @@ def weight_files(folder: Path, *, allow_pickle: bool = False) -> tuple[Path, ...
         ValueError: There are none, one is missing or outside of the folder, or they are pickles.
     """
     single = folder / "model.safetensors"
-    if (folder / _INDEX).is_file():
+    if (folder / INDEX).is_file():
         files = [folder / name for name in sorted(set(_weight_map(folder).values()))]
         for file in files:
             if not file.is_file():
-                raise ValueError(f"{file} is missing, though {_INDEX} lists it; copy it, or fetch the checkpoint again")
+                raise ValueError(f"{file} is missing, though {INDEX} lists it; copy it, or fetch the checkpoint again")
         if single.is_file() and single not in files:
             raise ValueError(
-                f"{folder} holds {single.name} and the files of {_INDEX}, of which some programs read the one and some "
+                f"{folder} holds {single.name} and the files of {INDEX}, of which some programs read the one and some "
                 "the others; delete what is not meant"
             )
         return tuple(files)
@@ -158,7 +160,7 @@ def weight_files(folder: Path, *, allow_pickle: bool = False) -> tuple[Path, ...
     files = sorted(path for path in folder.glob("*.safetensors") if path.is_file())
     if len(files) > 1:
         raise ValueError(
-            f"{folder} has {len(files)} *.safetensors files and no {_INDEX} that says how they belong together; "
+            f"{folder} has {len(files)} *.safetensors files and no {INDEX} that says how they belong together; "
             "fetch the checkpoint again"
         )
     if files:
@@ -267,7 +269,7 @@ def read_json(path: Path, *, missing: dict[str, Any] | None = None) -> dict[str,
 
 
 def _weight_map(folder: Path) -> dict[str, str]:
-    index = folder / _INDEX
+    index = folder / INDEX
     names = read_json(index).get("weight_map")
     if not isinstance(names, dict) or not names:
         raise ValueError(f"{index} has no weight_map, which says what is where; fetch the checkpoint again")
@@ -279,13 +281,13 @@ def _weight_map(folder: Path) -> dict[str, str]:
 
 
 def _check_index(folder: Path, files: tuple[Path, ...], tensors: Mapping[str, Tensor]) -> None:
-    if not (folder / _INDEX).is_file():
+    if not (folder / INDEX).is_file():
         return
     for name, file in _weight_map(folder).items():
         if name not in tensors:
-            raise ValueError(f"{folder / _INDEX} says that {name} is in {file}, and no file has it")
+            raise ValueError(f"{folder / INDEX} says that {name} is in {file}, and no file has it")
         if tensors[name].file.name != file:
-            raise ValueError(f"{folder / _INDEX} says that {name} is in {file}; it is in {tensors[name].file.name}")
+            raise ValueError(f"{folder / INDEX} says that {name} is in {file}; it is in {tensors[name].file.name}")
 
 
 def _check_manifest(checkpoint: Checkpoint) -> None:

@@ -140,8 +140,10 @@ def _code_in(config: object) -> Iterator[str]:
     todo: list[tuple[str, object]] = [("", config)]  # and no recursion: JSON may be nested deeper than Python can call
     while todo:
         key, value = todo.pop()
-        if (key in _CODE_KEYS and value) or (isinstance(value, str) and _CODE.fullmatch(value)):
-            yield key or str(value)
+        if key in _CODE_KEYS and value:
+            yield key
+        elif isinstance(value, str) and _CODE.fullmatch(value):
+            yield value
         elif isinstance(value, dict):
             todo += value.items()
         elif isinstance(value, list):

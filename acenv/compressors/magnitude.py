@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
+import math
+import shutil
+from collections.abc import Iterator
 from typing import Any
 
-from acenv.compressors.job import Job, dense_weight, load, save_in_source_dtype
+from acenv.compressors.job import Job, dense_weight, load
 from acenv.compressors.options import PruningOptions
+from acenv.compressors.stream import read_stored, rows_at_once, write_stored
 
 __all__ = ["dense_weight", "load", "prune", "run"]
 
 
 def run(job: Job) -> None:
-    """Prune and save."""
-    import torch
-    from transformers import AutoModelForCausalLM
-
-    options = job.options
-    assert isinstance(options, PruningOptions)
-    dtype = getattr(torch, job.source.dtype)
-    model: Any = AutoModelForCausalLM.from_pretrained(job.source.folder, dtype=dtype)
-    with torch.no_grad():
-        for name in job.source.linears:
-            weight = model.get_submodule(name).weight
-            weight.copy_(prune(weight, options.sparsity, options.target().pattern))
-    save_in_source_dtype(model, job.source, job.out)
+    """Prune and save, one tensor at a time."""
+    shutil.copyfile(job.source.folder / "config.json", job.out / "config.json")
+    write_stored(job.out, job.source.tensors, _pruned(job))
 
 
 def prune(weight: Any, sparsity: float, pattern: tuple[int, int] | None = None) -> Any:
@@ -31,18 +25,60 @@ def prune(weight: Any, sparsity: float, pattern: tuple[int, int] | None = None) 
 
     Args:
         weight: ``[out, in]``.
-        sparsity: Share of the whole matrix that becomes zero; ties go to the earlier weight, so the count is exact.
+        sparsity: Share of the whole matrix that becomes zero; of equal weights the earlier go first, so the count is
+            exact.
         pattern: ``(zeros, of)``: instead, that many zeros in every run of ``of`` neighbours along the inputs.
 
     Returns:
         The pruned copy.
+
+    >>> import torch
+    >>> prune(torch.tensor([[1.0, -2.0, 3.0, -1.0]]), 0.25)
+    tensor([[ 0., -2.,  3., -1.]])
+    >>> prune(torch.tensor([[1.0, -2.0, 3.0, 4.0, 5.0, 6.0]]), 0.5, (2, 3))
+    tensor([[0., 0., 3., 0., 0., 6.]])
     """
-    size = weight.abs().float()
+    import torch
+
+    pruned = weight.clone(memory_format=torch.contiguous_format)
     if pattern is None:
-        # Sorting, and not a threshold: weights that are equal in 16 bit must not all fall on one side of it.
-        smallest = size.flatten().argsort(stable=True)[: int(size.numel() * sparsity)]
-        return weight.flatten().index_fill(0, smallest, 0).view_as(weight)
+        _zero_smallest(pruned.view(-1), int(pruned.numel() * sparsity))
+        return pruned
     zeros, of = pattern
-    groups = size.view(len(weight), -1, of)
-    smallest = groups.topk(zeros, dim=-1, largest=False).indices
-    return weight.reshape_as(groups).scatter(-1, smallest, 0).view_as(weight)
+    for rows in rows_at_once(pruned):
+        groups = rows.view(len(rows), -1, of)
+        # A stable sort: equal weights must fall the same way on every machine.
+        smallest = groups.abs().argsort(dim=-1, stable=True)[..., :zeros]
+        groups.scatter_(-1, smallest, torch.zeros((), dtype=groups.dtype).expand(smallest.shape))
+    return pruned
+
+
+def _zero_smallest(weights: Any, count: int) -> None:
+    """Set ``count`` weights to zero in place; the threshold is found without the eight bytes a weight of a sort.
+
+    Raises:
+        ValueError: So many weights are no numbers that there is no threshold.
+    """
+    if count == 0:
+        return
+    sizes = weights.abs().float()
+    ranked = sizes.numpy().copy()
+    ranked.partition(count - 1)
+    threshold = float(ranked[count - 1])
+    del ranked
+    if math.isnan(threshold):
+        raise ValueError("the weights of a layer are no numbers")
+    below = sizes < threshold
+    ties = (sizes == threshold).nonzero().squeeze(-1)[: count - int(below.sum())]
+    weights[below] = 0
+    weights[ties] = 0
+
+
+def _pruned(job: Job) -> Iterator[tuple[str, Any]]:
+    for name, tensor in read_stored(job.source.tensors, job.source.tensors):
+        options = job.layers.get(name.removesuffix(".weight"))
+        if options is None or not name.endswith(".weight"):
+            yield name, tensor
+            continue
+        assert isinstance(options, PruningOptions)
+        yield name, prune(tensor, options.sparsity, options.target().pattern)
