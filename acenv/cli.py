@@ -146,7 +146,7 @@ def play(
     ),
 )
 def evaluate_command(
-    policy: Annotated[str, typer.Option(help="oracle, random, nano, hf:PATH_OR_ID or gguf:FILE.")],
+    policy: Annotated[str, typer.Option(help="oracle, random, nano, hf:PATH_OR_ID, gguf:FILE or openai:MODEL@URL.")],
     env_names: Annotated[
         list[str] | None, typer.Option("--envs", "--suite", help="Environment or suite; repeatable.")
     ] = None,

@@ -14,13 +14,14 @@ from acenv.policies.remote.address import DEFAULT_KEY_ENV, find_address
 from acenv.policies.remote.answers import Answer, WithheldError, is_spent, is_too_long, read_answer
 from acenv.policies.remote.background import Background
 from acenv.policies.remote.client import Client, Fault, Refusal
-from acenv.policies.remote.dialect import COMPLETIONS, Settings, find_dialect
+from acenv.policies.remote.dialect import COMPLETIONS, Dialect, Settings, find_dialect
 from acenv.policies.remote.prompts import Said, said
 from acenv.types import Decision, Request
 
 REFUSALS = 3
 """Requests that are refused, while not one has been answered yet, before a run is given up."""
 
+_FIRST_WORDS = 60.0  # Seconds; a server that has to load its model first takes its time.
 TOOL_MODES = ("auto", "native", "template", "prompt")
 _OWN_FIELDS = frozenset(
     {"model", "messages", "tools", "tool_choice", "stream", "n", "seed", "logprobs"}
@@ -120,7 +121,7 @@ class OpenAIPolicy:
         self._refusals = 0
         self._answered = False
         try:
-            self._dialect = self._background.run(find_dialect(self._client, self._address, self._settings)).result()
+            self._dialect = self._background.run(self._get_to_know(max(timeout, _FIRST_WORDS))).result()
         except BaseException:
             self._background.stop()
             raise
@@ -193,6 +194,13 @@ class OpenAIPolicy:
         if self._refusals >= REFUSALS and not self._answered:
             why = next((decision.error for decision in decisions if decision.error), "")
             raise ValueError(f"the first {self._refusals} requests were refused, so the run would be empty: {why}")
+
+    async def _get_to_know(self, seconds: float) -> Dialect:
+        try:
+            async with asyncio.timeout(seconds):
+                return await find_dialect(self._client, self._address, self._settings)
+        except TimeoutError:
+            raise ValueError(f"{self._address.url} did not answer a few short questions in {seconds:g} s") from None
 
     async def _decide_all(self, batch: Sequence[Request]) -> list[Decision]:
         gate = asyncio.Semaphore(self.capacity)

@@ -62,7 +62,8 @@ class Background:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._cleanup()
-        await asyncio.get_running_loop().shutdown_default_executor()
+        with suppress(RuntimeError):  # When the interpreter ends, the executor's threads have been joined already.
+            await asyncio.get_running_loop().shutdown_default_executor()
 
 
 def _serve(loop: asyncio.AbstractEventLoop) -> None:

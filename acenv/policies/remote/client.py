@@ -164,7 +164,8 @@ class Client:
         except TimeoutError:
             raise Fault(f"{url} did not answer within {self._timeout:g} seconds") from None
         except aiohttp.ClientConnectorError as error:
-            raise Fault(f"cannot connect to {url}: {self._words(str(error.os_error))}") from None
+            reason = getattr(error, "os_error", error)  # which a certificate that is not trusted does not have
+            raise Fault(f"cannot connect to {url}: {self._words(str(reason))}") from None
         except aiohttp.InvalidURL:
             raise Refusal(f"{url} is no URL that can be asked", 0) from None
         except (aiohttp.ClientError, OSError) as error:
