@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,27 +13,74 @@ from acenv.types import Conversation
 MAX_TOKENS = 2048
 """Longest calibration text, as in GPTQ's and Wanda's experiments; what is longer loses its end."""
 
+ASIDE = 8
+"""One text in so many is kept aside where there are no held-out ones."""
 
-def check_types(calibration: Sequence[Conversation | str]) -> None:
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """Token ids of the texts of a compression.
+
+    Attributes:
+        calibration: What the method looks at.
+        heldout: On what the two models are compared; empty where there is no text at all.
+        origin: Where these are from, in words.
+    """
+
+    calibration: list[list[int]]
+    heldout: list[list[int]]
+    origin: str
+
+    @classmethod
+    def choose(cls, calibration: list[list[int]], heldout: list[list[int]], looks: bool) -> Texts:
+        """Decide what is looked at and what is not.
+
+        Args:
+            calibration: The texts to calibrate on.
+            heldout: Texts that are not among them; without any, one in eight of the calibration is kept aside.
+            looks: Whether the method looks at texts.
+
+        >>> texts = Texts.choose([[i, i] for i in range(10)], [], True)
+        >>> len(texts.calibration), texts.heldout, texts.origin
+        (8, [[0, 0], [8, 8]], 'kept aside of the calibration')
+        """
+        if not looks:
+            return cls([], heldout or calibration, "given" if heldout or calibration else "ids of the vocabulary")
+        if heldout:
+            return cls(calibration, heldout, "given")
+        if len(calibration) < 2:
+            return cls(calibration, calibration, "the calibration itself")
+        kept = [ids for i, ids in enumerate(calibration) if i % ASIDE]
+        return cls(kept, calibration[::ASIDE], "kept aside of the calibration")
+
+
+def check_types(calibration: Sequence[Conversation | str], name: str = "calibration") -> None:
     """Check that there are only conversations and texts.
+
+    Args:
+        calibration: The texts.
+        name: What to call them in an error.
 
     Raises:
         ValueError: There is something else.
     """
     if isinstance(calibration, str):
-        raise ValueError("calibration is one text; give a list of texts or conversations")
+        raise ValueError(f"{name} is one text; give a list of texts or conversations")
     for i, item in enumerate(calibration):
         if not isinstance(item, Conversation | str):
-            raise ValueError(f"calibration[{i}] is of type {type(item).__name__}; give conversations or texts")
+            raise ValueError(f"{name}[{i}] is of type {type(item).__name__}; give conversations or texts")
 
 
-def tokenize(folder: Path, calibration: Sequence[Conversation | str], context: int) -> list[list[int]]:
+def tokenize(
+    folder: Path, calibration: Sequence[Conversation | str], context: int, name: str = "calibration"
+) -> list[list[int]]:
     """Token ids of each text.
 
     Args:
         folder: The checkpoint, for its tokenizer and chat template.
         calibration: Conversations, rendered with their tools, or plain texts.
         context: Positions that the model knows.
+        name: What to call the texts in an error.
 
     Returns:
         One list of ids for each text that has at least two tokens.
@@ -62,11 +110,11 @@ def tokenize(folder: Path, calibration: Sequence[Conversation | str], context: i
                 text = chat.render(item.messages, item.tools, add_generation_prompt=False)
                 ids = tokenizer(text, add_special_tokens=False)["input_ids"]
         except (TypeError, ValueError) as error:
-            raise ValueError(f"calibration[{i}] cannot be turned into tokens: {error}") from error
+            raise ValueError(f"{name}[{i}] cannot be turned into tokens: {error}") from error
         if len(ids) > 1:
             sequences.append([int(t) for t in ids[:limit]])
     if calibration and not sequences:
-        raise ValueError("the calibration texts are all empty; give texts of the domain in which the model will act")
+        raise ValueError(f"the {name} texts are all empty; give texts of the domain in which the model will act")
     return sequences
 
 

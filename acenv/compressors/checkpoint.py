@@ -30,7 +30,7 @@ _LAYER_WEIGHT = re.compile(r"(?P<module>(?:.+\.)?\d+\..+)\.weight")
 _ROUTERS = ("gate", "router", "shared_expert_gate")
 # These keep their matrices as [in, out], and the engines treat them each in its own way.
 _TRANSPOSED = ("gpt2", "openai-gpt", "imagegpt")
-_DTYPES = {"F64": "float64", "F32": "float32", "BF16": "bfloat16", "F16": "float16"}
+DTYPES = {"F64": "float64", "F32": "float32", "BF16": "bfloat16", "F16": "float16"}
 _COPIED = (
     "tokenizer*",
     "special_tokens_map.json",
@@ -115,7 +115,7 @@ def read_source(model: str | Path) -> Source:
             linears[match["module"]] = (tensor.shape[0], tensor.shape[1])
     if not linears:
         raise ValueError(f"{folder} has no layers with linear weights: it is no decoder that can be compressed")
-    kinds = [_DTYPES.get(tensors[f"{name}.weight"].dtype, "") for name in linears]
+    kinds = [DTYPES.get(tensors[f"{name}.weight"].dtype, "") for name in linears]
     dtype = max(set(kinds), key=kinds.count)
     if not dtype:
         raise ValueError(

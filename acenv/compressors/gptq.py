@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+from collections import defaultdict
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from acenv.compressors.options import GROUP_SIZES, Target, option
+from acenv.compressors.options import GROUP_SIZES, Target, group_slug, number_text, option
 
 if TYPE_CHECKING:
     from acenv.compressors.job import Job
 
-DAMP = 0.01
-"""Share of the mean diagonal that is added to the Hessian's diagonal, as in the paper's code."""
+_DAMP = 0.01
 
 BATCH = 8
 """Calibration texts that go through the model at once; padding is masked out of the Hessians."""
@@ -29,21 +31,24 @@ class GPTQOptions:
         group_size: Inputs that share a scale, -1 for all.
         desc_act: Quantise the inputs with the largest activations first.
         sym: Codes are symmetric around zero; otherwise each group has a zero point.
+        damp: Share of the mean diagonal that is added to the Hessian's diagonal; the default is the paper's code's.
     """
 
     bits: int = option(4, allowed=(2, 3, 4, 8))
     group_size: int = option(128, allowed=GROUP_SIZES)
     desc_act: bool = option(False)
     sym: bool = option(True)
+    damp: float = option(_DAMP, above=0.0, below=1.0)
 
     def problem(self) -> str | None:
-        """Why these values cannot go together, or ``None``."""
+        """All combinations are possible."""
         return None
 
     def slug(self) -> str:
         """For example ``4bit-g32`` or ``3bit-row-actorder-asym``."""
-        group = "row" if self.group_size == -1 else f"g{self.group_size}"
-        return f"{self.bits}bit-{group}{'-actorder' if self.desc_act else ''}{'' if self.sym else '-asym'}"
+        slug = f"{self.bits}bit-{group_slug(self.group_size)}"
+        slug += f"{'-actorder' if self.desc_act else ''}{'' if self.sym else '-asym'}"
+        return slug if self.damp == _DAMP else f"{slug}-damp{number_text(self.damp)}"
 
     def target(self) -> Target:
         """Few levels in each group."""
@@ -60,20 +65,18 @@ def run(job: Job) -> None:
     import torch
     from gptqmodel.looper import loop_processor
 
-    from acenv.compressors.job import compute_dtype
+    from acenv.compressors.gptq_zeros import keeping_zeros
+    from acenv.compressors.job import compute_dtype, to_source_dtype
 
     # The engine keeps a log for each run in ./logs of whoever calls; it is no part of the result.
     logs = job.out / "engine-logs"
     loop_processor._PROJECT_LOG_DIR = logs
 
-    options = job.options
-    assert isinstance(options, GPTQOptions)
     config = engine.QuantizeConfig(
-        bits=options.bits,
-        group_size=options.group_size,
-        desc_act=options.desc_act,
-        sym=options.sym,
-        damp_percent=DAMP,
+        **_settings(job.options),
+        dynamic=_dynamic(job) or None,
+        # Groups in another order than the columns' keep no track of which weight is zero.
+        act_group_aware=False if job.keep_zeros else None,
         device="cuda:0" if torch.cuda.is_available() else "cpu",
         offload_to_disk=False,
         pack_impl="original",  # the default compiles a C++ extension for a minute at first use
@@ -83,16 +86,37 @@ def run(job: Job) -> None:
         {"input_ids": torch.tensor([ids]), "attention_mask": torch.ones(1, len(ids), dtype=torch.long)}
         for ids in job.sequences
     ]
-    model.quantize(data, batch_size=BATCH)
+    with keeping_zeros() if job.keep_zeros else nullcontext():
+        model.quantize(data, batch_size=BATCH)
     # What was packed is in buffers; the parameters that are left are the dense rest.
-    dtype = getattr(torch, job.source.dtype)
-    for parameter in model.model.parameters():
-        if parameter.is_floating_point():
-            parameter.data = parameter.data.to(dtype)
-    model.model.config.dtype = dtype
+    to_source_dtype(model.model, job.source)
     model.save(str(job.out))
     (job.out / "quant_log.csv").unlink(missing_ok=True)
     shutil.rmtree(logs, ignore_errors=True)
+
+
+def _settings(options: Any) -> dict[str, Any]:
+    assert isinstance(options, GPTQOptions)
+    return {
+        "bits": options.bits,
+        "group_size": options.group_size,
+        "desc_act": options.desc_act,
+        "sym": options.sym,
+        "damp_percent": options.damp,
+    }
+
+
+def _dynamic(job: Job) -> dict[str, dict[str, Any]]:
+    """What is different in single layers, in gptqmodel's way: a regular expression for each kind of them."""
+    kinds: defaultdict[Any, list[str]] = defaultdict(list)
+    for name in job.source.linears:
+        if job.layers.get(name) != job.options:
+            kinds[job.layers.get(name)].append(re.escape(name))
+    rules = {}
+    for options, names in kinds.items():
+        pattern = f"^(?:{'|'.join(names)})$"
+        rules[f"-:{pattern}" if options is None else f"+:{pattern}"] = {} if options is None else _settings(options)
+    return rules
 
 
 def load(folder: Path, dtype: Any) -> Any:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import os
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from acenv.compressors.checkpoint import Source
-from acenv.compressors.options import Options
+from acenv.compressors.checkpoint import DTYPES, Source, check_shapes
+from acenv.compressors.method import Pass
+from acenv.compressors.options import Options, Target, number_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,7 @@ class Job:
             stay as they are, to the bit.
         sequences: Token ids of the calibration texts; empty for methods that need none.
         out: An existing folder for ``config.json`` and the weights.
+        keep_zeros: Whether weights that are zero have to stay zero, because a pass before this one pruned them.
     """
 
     source: Source
@@ -32,18 +36,46 @@ class Job:
     layers: Mapping[str, Options]
     sequences: Sequence[Sequence[int]]
     out: Path
+    keep_zeros: bool = False
+
+
+def layers_of(source: Source, step: Pass) -> dict[str, Options]:
+    """The layers that a pass compresses, with the options of each.
+
+    Args:
+        source: The dense checkpoint.
+        step: A pass.
+
+    Raises:
+        ValueError: A pattern over names matches nothing, or options do not fit the shape of a layer.
+    """
+    modules = [name.removesuffix(".weight") for name in source.tensors if name.endswith(".weight")]
+    layers = step.layers(source.linears, [name for name in modules if name not in source.linears])
+    kinds: defaultdict[Target, dict[str, tuple[int, int]]] = defaultdict(dict)
+    for name, options in layers.items():
+        kinds[options.target()][name] = source.linears[name]
+    for target, linears in kinds.items():
+        check_shapes(replace(source, linears=linears), target)
+        for name, (_, inputs) in linears.items():
+            if target.sparsity is not None and int(inputs * target.sparsity) == 0:
+                raise ValueError(
+                    f"{step.name}: {name} has {inputs} inputs, and sparsity={number_text(target.sparsity)} is less "
+                    f"than one of them; give at least {math.ceil(1e4 / inputs) / 1e4:g}"
+                )
+    return layers
 
 
 def compute_dtype(source: Source) -> Any:
     """The torch type to compute in.
 
-    float32 where the model fits into half of the machine's memory: activation statistics are exact in it, and CPUs
-    without bf16 instructions are about eight times slower in 16 bit. Larger models are computed in their own type.
+    float32 for models that take an eighth of the machine's memory in it at most: activation statistics are exact in it,
+    and CPUs without bf16 instructions are about eight times slower in 16 bit. Larger models are computed in their own
+    type, so that they need no more memory than they have to.
     """
     import torch
 
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return torch.float32 if 4 * source.parameters < memory / 2 else getattr(torch, source.dtype)
+    return torch.float32 if 4 * source.parameters <= memory / 8 else getattr(torch, source.dtype)
 
 
 def load_dense(source: Source) -> Any:
@@ -55,15 +87,21 @@ def load_dense(source: Source) -> Any:
 
 
 def save_in_source_dtype(model: Any, source: Source, out: Path) -> None:
-    """Save a transformers model in the type that the source has."""
+    """Save a transformers model in the types that the source has."""
+    to_source_dtype(model, source)
+    model.save_pretrained(out)
+
+
+def to_source_dtype(model: Any, source: Source) -> None:
+    """Give every parameter of a transformers model the type that it has in the source."""
     import torch
 
     dtype = getattr(torch, source.dtype)
-    for parameter in model.parameters():
+    for name, parameter in model.named_parameters():
         if parameter.is_floating_point():
-            parameter.data = parameter.data.to(dtype)
+            stored = source.tensors.get(name)
+            parameter.data = parameter.data.to(getattr(torch, DTYPES[stored.dtype]) if stored else dtype)
     model.config.dtype = dtype
-    model.save_pretrained(out)
 
 
 def load(folder: Path, dtype: Any) -> Any:

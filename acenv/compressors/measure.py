@@ -1,193 +1,288 @@
-"""What a compressed checkpoint really is: measured on the files, on the weights, and on the logits of a text."""
+"""What a compressed checkpoint really is: measured on its files and on its weights, and checked layer by layer."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
-from safetensors import safe_open
 
+from acenv.compressors import divergence
 from acenv.compressors.checkpoint import Source, Tensor, read_tensors, weight_files
-from acenv.compressors.job import compute_dtype, load_dense
-from acenv.compressors.options import CompressionError, Target
+from acenv.compressors.divergence import Reference
+from acenv.compressors.job import compute_dtype
+from acenv.compressors.options import CompressionError, Options, Target
+from acenv.compressors.stream import read_stored
 
-PROBE_TOKENS = 128
-"""Length of the text on which logits are compared."""
-
-_PROBE_TEXT_IDS = 64
 _SPARSITY_TOLERANCE = 0.01
 _SAMPLED_ROWS = 1024
 
 
-def dense_logits(source: Source, ids: Sequence[int]) -> torch.Tensor:
-    """Logits of the dense model, ``[tokens, vocabulary]`` in float32."""
-    return _logits(load_dense(source), ids)
+class Loader(Protocol):
+    """The two functions of an engine's module by which its results are looked at."""
+
+    def load(self, folder: Path, dtype: Any) -> Any:
+        """The model of a folder, to compute in a torch type."""
+        ...
+
+    def dense_weight(self, module: Any) -> Any:
+        """The weights of one of its layers, float32 ``[out, in]``."""
+        ...
 
 
-def probe(sequences: Sequence[Sequence[int]], source: Source) -> list[int]:
-    """The text on which logits are compared: the longest of the calibration, or the first ids of the vocabulary."""
-    longest: Sequence[int] = max(sequences, key=len, default=range(_PROBE_TEXT_IDS))
-    vocabulary = source.config.get("vocab_size")
-    limit = min(PROBE_TOKENS, source.context)
-    return [i for i in longest[:limit] if not isinstance(vocabulary, int) or i < vocabulary]
+@dataclass(frozen=True, slots=True)
+class LayerContents:
+    """What is in the weights of one layer.
+
+    Attributes:
+        weights: How many there are.
+        inputs: Columns of the matrix.
+        stored_bytes: What they take in the files, with scales, zero points and indices.
+        source_bytes: What they took in the dense checkpoint.
+        zeros: Weights that are zero.
+        zeros_before: Weights that were zero in the dense checkpoint.
+        zeros_lost: Weights that were zero before this pass, and had to stay so, and did not.
+        pieces: Pieces of the N:M pattern.
+        pieces_kept: Those with enough zeros.
+        levels_max: Most distinct values in a group.
+        levels_sum: Distinct values in all groups that were looked at.
+        groups: How many were looked at.
+    """
+
+    weights: int
+    inputs: int
+    stored_bytes: int
+    source_bytes: int
+    zeros: int
+    zeros_before: int
+    zeros_lost: int = 0
+    pieces: int = 0
+    pieces_kept: int = 0
+    levels_max: int = 0
+    levels_sum: int = 0
+    groups: int = 0
+
+
+def merge_targets(targets: Mapping[str, Target], layers: Mapping[str, Options]) -> dict[str, Target]:
+    """What each layer has to look like after one more pass.
+
+    Args:
+        targets: From the passes before.
+        layers: Options of the layers that this pass compresses.
+    """
+    merged = dict(targets)
+    for name, options in layers.items():
+        target = options.target()
+        before = targets.get(name)
+        if before is not None:  # pruned first, then quantised
+            target = replace(target, sparsity=before.sparsity, pattern=before.pattern)
+        merged[name] = target
+    return merged
 
 
 def measure(
     folder: Path,
-    source: Source,
-    target: Target,
-    reference: torch.Tensor,
-    ids: Sequence[int],
-    load: Callable[[Path, torch.dtype], Any],
-    dense_weight: Callable[[Any], Any],
+    original: Source,
+    before: Source,
+    layers: Mapping[str, Options],
+    targets: Mapping[str, Target],
+    reference: Reference,
+    loader: Loader,
 ) -> dict[str, Any]:
-    """Load a compressed checkpoint, measure it, and check it against what was asked for.
+    """Load what a pass has written, measure it, and check it against what was asked for.
 
     Args:
-        folder: The compressed checkpoint.
-        source: The dense one.
-        target: What was asked for.
-        reference: Logits of the dense model on ``ids``.
-        ids: The text.
-        load: Gives the model of ``folder``, to compute in a type.
-        dense_weight: Gives the weights of one of its layers, float32 ``[out, in]``.
+        folder: What the pass has written.
+        original: The dense checkpoint.
+        before: What the pass began with: the dense checkpoint, or the result of the pass before.
+        layers: Options of the layers that the pass compresses.
+        targets: What each layer has to look like now.
+        reference: The dense model on the held-out texts.
+        loader: The engine's module.
 
     Returns:
-        For the manifest: sizes in bytes, bits per weight, levels, sparsity, and the KL divergence from the dense model.
+        For the manifest: sizes in bytes, bits a weight, levels, sparsity, all of it again for each kind of layers, and
+        the distance from the dense model.
 
     Raises:
         CompressionError: It does not load, gives no finite logits, or is not what was asked for.
     """
-    tensors = read_tensors(weight_files(folder))
+    files = weight_files(folder)
+    tensors = read_tensors(files)
+    _check_untouched(tensors, before, layers)
     eagerly: Any = torch.compiler.set_stance("force_eager")  # compiling a kernel takes longer than what it does here
     with eagerly:
         try:
-            model = load(folder, compute_dtype(source)).eval()
-            logits = _logits(model, ids)
-            modules = {name: model.get_submodule(name) for name in source.linears}
+            model = loader.load(folder, compute_dtype(original)).eval()
+            modules = {name: model.get_submodule(name) for name in targets}
+            distance = divergence.compare(reference, model)
+        except CompressionError:
+            raise
         except Exception as error:  # many libraries are at work in there
             raise CompressionError(f"the compressed model cannot be used: {type(error).__name__}: {error}") from error
-        contents = _levels_and_zeros(modules, target, dense_weight)
-    found = {
-        "disk_bytes": sum(p.stat().st_size for p in weight_files(folder)),
-        "source_disk_bytes": sum(p.stat().st_size for p in source.files),
-        "tensor_bytes": sum(t.size for t in tensors.values()),
-        "memory_bytes": _memory(model),
-        "compressed_parameters": sum(a * b for a, b in source.linears.values()),
-        "bits_per_weight": _stored_bits(tensors, source.linears),
-        **contents,
-        **_difference(reference, logits),
-    }
-    problems = _problems(found, target, source)
+        stored = _stored_bytes(tensors, targets)
+        contents = {}
+        for name, target in targets.items():
+            weight = loader.dense_weight(modules[name])
+            contents[name] = _contents(weight, target, _weight(original, name), stored[name])
+            if name in layers and before is not original:
+                lost = (_weight(before, name) == 0) & (weight != 0)
+                contents[name] = replace(contents[name], zeros_lost=int(lost.sum()))
+            if target.bits is not None:
+                # With act-order, the inputs of a group are not side by side.
+                groups = getattr(modules[name], "g_idx", None)
+                order = slice(None) if groups is None else groups.long().argsort(stable=True)
+                contents[name] = _with_levels(contents[name], weight[:, order], target)
+            del weight
+    problems = []
+    if distance["largest_logit_change"] == 0:
+        problems.append("its logits equal the dense model's, so nothing was compressed")
+    problems += [problem for name, target in targets.items() for problem in _problems(name, target, contents[name])]
+    kinds: defaultdict[Target, list[LayerContents]] = defaultdict(list)
+    for name, target in targets.items():
+        kinds[target].append(contents[name])
+    problems += [problem for target, layers_of in kinds.items() for problem in _excess(target, layers_of)]
     if problems:
-        raise CompressionError("the compressed model is not what was asked for: " + "; ".join(problems))
-    return found
+        more = f"; and {len(problems) - 3} more" if len(problems) > 3 else ""
+        raise CompressionError(f"the compressed model is not what was asked for: {'; '.join(problems[:3])}{more}")
+    size = sum(tensor.size for tensor in tensors.values())
+    return {
+        "disk_bytes": sum(path.stat().st_size for path in files),
+        "source_disk_bytes": sum(path.stat().st_size for path in original.files),
+        "tensor_bytes": size,
+        "model_bits_per_weight": 8 * size / original.parameters,
+        **_summary(list(contents.values())),
+        "layers": [{"target": _describe(target), **_summary(layers_of)} for target, layers_of in kinds.items()],
+        **distance,
+    }
 
 
-def _logits(model: Any, ids: Sequence[int]) -> torch.Tensor:
-    with torch.inference_mode():
-        logits: torch.Tensor = model(input_ids=torch.tensor([list(ids)], device=model.device)).logits[0]
-    return logits.float().cpu()
+def _check_untouched(tensors: Mapping[str, Tensor], before: Source, layers: Mapping[str, Options]) -> None:
+    """Matrices that are not to be compressed have to be what they were, to the bit."""
+    names = [
+        name
+        for name, tensor in before.tensors.items()
+        if len(tensor.shape) > 1 and name.removesuffix(".weight") not in layers
+    ]
+    for name in names:
+        # A head that is tied to the embeddings may be written or left out.
+        if name not in tensors and name.removesuffix(".weight") in before.linears:
+            raise CompressionError(f"{name} was to be left as it is, and the compressed model lacks it")
+    names = [name for name in names if name in tensors]
+    for (name, old), (_, new) in zip(read_stored(before.tensors, names), read_stored(tensors, names), strict=True):
+        if old.dtype != new.dtype or not torch.equal(old, new):
+            raise CompressionError(f"{name} was to be left as it is, and has changed")
 
 
-def _memory(model: Any) -> int:
-    """Bytes of the loaded model's tensors, shared ones counted once."""
-    storages = {}
-    for tensor in [*model.parameters(), *model.buffers()]:
-        storage = tensor.untyped_storage()
-        storages[storage.data_ptr()] = storage.nbytes()
-    return sum(storages.values())
+def _weight(source: Source, name: str) -> Any:
+    return next(read_stored(source.tensors, [f"{name}.weight"]))[1]
 
 
-def _stored_bits(tensors: Mapping[str, Tensor], linears: Mapping[str, tuple[int, int]]) -> float:
-    """Bits in the files for each weight of the layers: codes, scales, zero points and indices together."""
-    size = 0
+def _stored_bytes(tensors: Mapping[str, Tensor], modules: Mapping[str, Any]) -> dict[str, int]:
+    """Bytes in the files for each layer: codes, scales, zero points and indices together."""
+    sizes = dict.fromkeys(modules, 0)
     for name, tensor in tensors.items():
         module, _, kind = name.rpartition(".")
-        if module in linears and kind != "bias":
-            size += tensor.size
-    return 8 * size / sum(a * b for a, b in linears.values())
+        if module in sizes and kind != "bias":
+            sizes[module] += tensor.size
+    return sizes
 
 
-def _levels_and_zeros(
-    modules: Mapping[str, Any], target: Target, dense_weight: Callable[[Any], Any]
-) -> dict[str, float | int | None]:
-    zeros = weights = kept = groups = 0
-    most_levels, sum_levels, level_groups, worst = 0, 0, 0, 1.0
-    for module in modules.values():
-        weight = dense_weight(module)
-        if (groups_of := getattr(module, "g_idx", None)) is not None:  # inputs of one group side by side
-            weight = weight[:, groups_of.long().argsort(stable=True)]
-        layer_zeros = int((weight == 0).sum())
-        zeros += layer_zeros
-        weights += weight.numel()
-        worst = min(worst, layer_zeros / weight.numel())
-        if target.pattern:
-            pieces = (weight.reshape(-1, target.pattern[1]) == 0).sum(1)
-            kept += int((pieces >= target.pattern[0]).sum())
-            groups += len(pieces)
-        if target.bits is not None:
-            size = target.group_size if target.group_size > 0 else weight.shape[1]
-            # Sorted, each change of value is a new level; rows spread over the layer stand for all of a large one.
-            rows = weight[:: max(1, len(weight) // _SAMPLED_ROWS)].reshape(-1, size).sort(1).values
-            levels = (rows.diff(dim=1) != 0).sum(1) + 1
-            most_levels = max(most_levels, int(levels.max()))
-            sum_levels += int(levels.sum())
-            level_groups += len(levels)
+def _contents(weight: Any, target: Target, original: Any, stored_bytes: int) -> LayerContents:
+    """Look at the zeros of a layer.
+
+    Args:
+        weight: As it is now.
+        target: What it has to look like.
+        original: As it was in the dense checkpoint.
+        stored_bytes: What it takes in the files.
+    """
+    zero = weight == 0
+    contents = LayerContents(
+        weights=weight.numel(),
+        inputs=weight.shape[1],
+        stored_bytes=stored_bytes,
+        source_bytes=original.numel() * original.element_size(),
+        zeros=int(zero.sum()),
+        zeros_before=int((original == 0).sum()),
+    )
+    if target.pattern:
+        zeros, of = target.pattern
+        pieces = zero.reshape(-1, of).sum(1)
+        contents = replace(contents, pieces=len(pieces), pieces_kept=int((pieces >= zeros).sum()))
+    return contents
+
+
+def _with_levels(contents: LayerContents, weight: Any, target: Target) -> LayerContents:
+    """Count the levels of a layer whose groups lie side by side; rows spread over a large one stand for all."""
+    size = target.group_size if target.group_size > 0 else weight.shape[1]
+    # Sorted, each change of value is a new level.
+    rows = weight[:: max(1, len(weight) // _SAMPLED_ROWS)].reshape(-1, size).sort(1).values
+    levels = (rows.diff(dim=1) != 0).sum(1) + 1
+    return replace(contents, levels_max=int(levels.max()), levels_sum=int(levels.sum()), groups=len(levels))
+
+
+def _summary(layers: list[LayerContents]) -> dict[str, Any]:
+    weights = sum(layer.weights for layer in layers)
+    pieces, groups = sum(layer.pieces for layer in layers), sum(layer.groups for layer in layers)
     return {
-        "sparsity": zeros / weights,
-        "sparsity_lowest_layer": worst,
-        "pattern_share": kept / groups if groups else None,
-        "levels_max": most_levels or None,
-        "levels_mean": sum_levels / level_groups if level_groups else None,
+        "compressed_layers": len(layers),
+        "compressed_parameters": weights,
+        "bits_per_weight": 8 * sum(layer.stored_bytes for layer in layers) / weights,
+        "sparsity": sum(layer.zeros for layer in layers) / weights,
+        "sparsity_lowest_layer": min(layer.zeros / layer.weights for layer in layers),
+        "pattern_share": sum(layer.pieces_kept for layer in layers) / pieces if pieces else None,
+        "levels_max": max(layer.levels_max for layer in layers) or None,
+        "levels_mean": sum(layer.levels_sum for layer in layers) / groups if groups else None,
     }
 
 
-def _difference(reference: torch.Tensor, logits: torch.Tensor) -> dict[str, float | int]:
-    p, q = reference.log_softmax(-1), logits.log_softmax(-1)
-    return {
-        "probe_tokens": len(logits),
-        "kl_from_dense": float((p.exp() * (p - q)).sum(-1).mean()),
-        "top1_agreement": float((reference.argmax(-1) == logits.argmax(-1)).double().mean()),
-        "largest_logit_change": float((reference - logits).abs().max()),
-    }
-
-
-def _problems(found: Mapping[str, Any], target: Target, source: Source) -> list[str]:
-    problems = []
-    if not math.isfinite(found["kl_from_dense"]):
-        problems.append("its logits are not finite numbers")
-    if found["largest_logit_change"] == 0:
-        problems.append("its logits equal the dense model's, so nothing was compressed")
+def _problems(name: str, target: Target, layer: LayerContents) -> Iterator[str]:
+    """What is wrong with a layer."""
+    share = layer.zeros / layer.weights
+    if layer.zeros_lost:
+        yield f"{name} has lost {layer.zeros_lost} of its zeros, so that its pruning is gone"
     if target.bits is not None:
-        if found["levels_max"] > 2**target.bits:
-            problems.append(f"a group has {found['levels_max']} levels, more than {target.bits} bits can hold")
-        stored = 8 * sum(source.tensors[f"{name}.weight"].size for name in source.linears)
-        if found["bits_per_weight"] >= stored / found["compressed_parameters"]:
-            problems.append(f"it stores {found['bits_per_weight']:.2f} bits a weight, no less than the dense model")
+        stored = 8 * layer.stored_bytes / layer.weights
+        if layer.levels_max > 2**target.bits:
+            yield f"{name} has {layer.levels_max} levels in a group, more than {target.bits} bits can hold"
+        if layer.stored_bytes >= layer.source_bytes:
+            yield f"{name} is stored in {stored:.2f} bits a weight, no less than in the dense model"
+        elif stored < target.bits:
+            yield f"{name} is stored in {stored:.2f} bits a weight, less than {target.bits}"
     if target.sparsity is not None:
-        # An N:M pattern asks for at least that many zeros.
-        low, high = target.sparsity - _SPARSITY_TOLERANCE, target.sparsity + _SPARSITY_TOLERANCE
-        # Pruning keeps the zeros that were there before, so a layer that has many ends up above what was asked for.
-        too_many = found["sparsity"] > high and not target.pattern and found["sparsity"] > high + _zeros_before(source)
-        if found["sparsity"] < low or too_many:
-            problems.append(f"{100 * found['sparsity']:.1f}% of its weights are zero, not {100 * target.sparsity:g}%")
-    if target.pattern and found["pattern_share"] != 1.0:
-        problems.append(f"only {100 * found['pattern_share']:.2f}% of the groups keep the pattern")
-    return problems
+        # Methods that prune row by row round down in each row.
+        slack = 1e-6 if target.pattern else 1 / layer.inputs + 1e-6
+        if share < target.sparsity - slack:
+            yield f"{100 * share:.1f}% of {name} are zero, not {100 * target.sparsity:g}%"
+    if layer.pieces_kept < layer.pieces:
+        yield f"only {100 * layer.pieces_kept / layer.pieces:.2f}% of {name} keep the pattern"
 
 
-def _zeros_before(source: Source) -> float:
-    """Share of zeros in the linear layers of the dense checkpoint."""
-    zeros = weights = 0
-    for file in source.files:
-        with safe_open(file, framework="pt") as tensors:
-            for name in tensors.keys():  # noqa: SIM118  (no mapping)
-                if name.removesuffix(".weight") in source.linears:
-                    weight = tensors.get_tensor(name)
-                    zeros += int((weight == 0).sum())
-                    weights += weight.numel()
-    return zeros / max(1, weights)
+def _excess(target: Target, layers: list[LayerContents]) -> Iterator[str]:
+    """Whether more was pruned than asked for.
+
+    An N:M pattern asks for at least that many zeros, and quantising adds some.
+    """
+    if target.sparsity is None or target.pattern or target.bits is not None:
+        return
+    weights = sum(layer.weights for layer in layers)
+    share = sum(layer.zeros for layer in layers) / weights
+    # Pruning keeps the zeros that were there before, so a layer that has many ends up above what was asked for.
+    before = sum(layer.zeros_before for layer in layers) / weights
+    if share > target.sparsity + _SPARSITY_TOLERANCE + before:
+        yield f"{100 * share:.1f}% of its weights are zero, not {100 * target.sparsity:g}%"
+
+
+def _describe(target: Target) -> dict[str, Any]:
+    described: dict[str, Any] = {}
+    if target.bits is not None:
+        described |= {"bits": target.bits, "group_size": target.group_size}
+    if target.sparsity is not None:
+        described["sparsity"] = target.sparsity
+    if target.pattern is not None:
+        described["pattern"] = "{}:{}".format(*target.pattern)
+    return described

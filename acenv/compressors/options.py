@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Protocol
 
 GROUP_SIZES = (16, 32, 64, 128, 256, 512, 1024, -1)
 """Weights that share a scale, along the inputs; -1 is one scale for a whole row."""
 
-PATTERNS = ("unstructured", "2:4", "4:8")
-"""``"2:4"``: of every 4 neighbours along the inputs, at least 2 are zero."""
+LONGEST_PATTERN = 16
+"""Largest M of an N:M pattern."""
 
 
 class CompressionError(RuntimeError):
@@ -58,7 +60,7 @@ class Engine:
     Attributes:
         options: The dataclass of the method's options.
         module: Module with ``run(job)``, ``load(folder, dtype)`` and ``dense_weight(module)``, imported when it is
-            used.
+            used; where the engine cannot do all that can be asked for, also ``check(source, options, layers, pruned)``.
         package: What has to be importable.
         extra: The extra of acenv that installs it.
         needs_calibration: Whether the method looks at activations.
@@ -80,10 +82,42 @@ class Engine:
         if missing:
             raise ImportError(f'this method needs {" and ".join(missing)}: pip install "acenv[{self.extra}]"')
 
+    def check(self, source: Any, options: Any, layers: Mapping[str, Any], pruned: bool) -> None:
+        """Raise if the engine cannot do what is asked for, before anything is loaded.
 
-def option(default: Any, *, allowed: Sequence[Any] = (), above: float | None = None, below: float | None = None) -> Any:
-    """A dataclass field with a default and the values that it may have (a list, or an open interval)."""
-    return field(default=default, metadata={"allowed": tuple(allowed), "above": above, "below": below})
+        Args:
+            source: The dense checkpoint.
+            options: The method's options.
+            layers: Options of each layer to compress.
+            pruned: Whether zeros have to stay zero, because a pass before this one pruned them.
+
+        Raises:
+            ValueError: With what to do.
+            ImportError: With the command that installs what is missing.
+        """
+        if (check := getattr(importlib.import_module(self.module), "check", None)) is not None:
+            check(source, options, layers, pruned)
+
+
+def option(
+    default: Any,
+    *,
+    allowed: Sequence[Any] = (),
+    above: float | None = None,
+    below: float | None = None,
+    replaces: str | None = None,
+) -> Any:
+    """A dataclass field: an option of a method.
+
+    Args:
+        default: Its type (``int``, ``float``, ``bool`` or ``str``) is the option's.
+        allowed: The values that it may have.
+        above: Bound that its values must exceed.
+        below: Bound that its values must stay under; it goes with ``above``.
+        replaces: Another option, which has its default again in a layer that is given this one.
+    """
+    rules = {"allowed": tuple(allowed), "above": above, "below": below, "replaces": replaces}
+    return field(default=default, metadata=rules)
 
 
 def value_problem(options: type[Any], name: str, value: Any) -> str | None:
@@ -96,11 +130,30 @@ def value_problem(options: type[Any], name: str, value: Any) -> str | None:
     return None
 
 
+def group_slug(group_size: int) -> str:
+    """``g128``, or ``row`` with one scale a row."""
+    return "row" if group_size == -1 else f"g{group_size}"
+
+
+def number_text(value: float) -> str:
+    """A number as the shortest decimal with up to nine digits after the point, never with an exponent.
+
+    >>> number_text(0.5), number_text(0.00001), number_text(50.0)
+    ('0.5', '0.00001', '50')
+    """
+    return f"{value:.9f}".rstrip("0").rstrip(".")
+
+
 @dataclass(frozen=True, slots=True)
 class RoundingOptions:
-    """Options of methods that store weights in few bits."""
+    """Options of methods that store weights in few bits.
 
-    bits: int = option(4, allowed=(2, 3, 4, 8))
+    Attributes:
+        bits: Bits of a code.
+        group_size: Inputs that share a scale, -1 for all.
+    """
+
+    bits: int = option(4, allowed=(2, 3, 4, 5, 6, 7, 8))
     group_size: int = option(128, allowed=GROUP_SIZES)
 
     def problem(self) -> str | None:
@@ -108,8 +161,8 @@ class RoundingOptions:
         return None
 
     def slug(self) -> str:
-        """``4bit-g128``, or ``4bit-row`` with one scale a row."""
-        return f"{self.bits}bit-{'row' if self.group_size == -1 else f'g{self.group_size}'}"
+        """For example ``4bit-g128``."""
+        return f"{self.bits}bit-{group_slug(self.group_size)}"
 
     def target(self) -> Target:
         """Few levels in each group."""
@@ -118,24 +171,45 @@ class RoundingOptions:
 
 @dataclass(frozen=True, slots=True)
 class PruningOptions:
-    """Options of methods that set weights to zero."""
+    """Options of methods that set weights to zero.
 
-    sparsity: float = option(0.5, above=0.0, below=1.0)
-    pattern: str = option("unstructured", allowed=PATTERNS)
+    Attributes:
+        sparsity: Share of the weights of a layer; 0 stands for what the pattern says, and a half without a pattern.
+        pattern: ``"2:4"``: of every 4 neighbours along the inputs, at least 2 are zero.
+    """
+
+    sparsity: float = option(0.0, above=0.0, below=1.0, replaces="pattern")
+    pattern: str = option("unstructured", replaces="sparsity")
+
+    def __post_init__(self) -> None:
+        """Set the sparsity that was left out."""
+        if self.sparsity == 0.0:
+            zeros, of = self._split() or (1, 2)
+            object.__setattr__(self, "sparsity", round(zeros / of, 9))
 
     def problem(self) -> str | None:
         """An N:M pattern fixes the sparsity."""
-        if self.pattern != "unstructured" and self.sparsity != 0.5:
-            return f"pattern={self.pattern} always means sparsity=0.5; leave one of the two out"
+        if self.pattern == "unstructured":
+            return None
+        split = self._split()
+        if split is None or not 0 < split[0] < split[1] <= LONGEST_PATTERN:
+            return (
+                "pattern must be unstructured, or N:M for N zeros in every M neighbours, such as 2:4, with N below M "
+                f"and M at most {LONGEST_PATTERN}, not {self.pattern[:40]!r}"
+            )
+        share = round(split[0] / split[1], 9)
+        if self.sparsity != share:
+            return f"pattern={self.pattern} always means sparsity={number_text(share)}; leave one of the two out"
         return None
 
     def slug(self) -> str:
         """``50`` (percent) or ``2x4``."""
-        return f"{100 * self.sparsity:g}" if self.pattern == "unstructured" else self.pattern.replace(":", "x")
+        return number_text(100 * self.sparsity) if self._split() is None else self.pattern.replace(":", "x")
 
     def target(self) -> Target:
         """A share of zeros, and the pattern."""
-        if self.pattern == "unstructured":
-            return Target(sparsity=self.sparsity)
-        zeros, size = map(int, self.pattern.split(":"))
-        return Target(sparsity=zeros / size, pattern=(zeros, size))
+        return Target(sparsity=self.sparsity, pattern=self._split())
+
+    def _split(self) -> tuple[int, int] | None:
+        match = re.fullmatch(r"([1-9][0-9]?):([1-9][0-9]?)", self.pattern)
+        return (int(match[1]), int(match[2])) if match else None

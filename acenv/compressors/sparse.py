@@ -5,12 +5,16 @@ Both through llmcompressor. Each layer is calibrated on what the pruned layers b
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import Any
 
 from acenv.compressors.job import Job, dense_weight, load, load_dense, save_in_source_dtype
 from acenv.compressors.options import PruningOptions
 
 __all__ = ["dense_weight", "load", "run"]
+
+BLOCK = 128
+"""Columns that SparseGPT prunes at once, as in the paper."""
 
 
 def run(job: Job) -> None:
@@ -24,12 +28,12 @@ def run(job: Job) -> None:
     from llmcompressor.modifiers.pruning import SparseGPTModifier, WandaPruningModifier
     from torch.utils.data import DataLoader
 
-    options = job.options
-    assert isinstance(options, PruningOptions)
-    settings: dict[str, Any] = {"sparsity": options.sparsity, "targets": ["Linear"], "ignore": ["re:.*lm_head"]}
-    if options.pattern != "unstructured":
-        settings["mask_structure"] = options.pattern
-    recipe = WandaPruningModifier(**settings) if job.method == "wanda" else SparseGPTModifier(**settings)
+    kinds: defaultdict[PruningOptions, list[str]] = defaultdict(list)
+    for name, options in job.layers.items():
+        assert isinstance(options, PruningOptions)
+        kinds[options].append(name)
+    modifier = WandaPruningModifier if job.method == "wanda" else SparseGPTModifier
+    recipe: Any = [modifier(**_settings(job.method, options, names)) for options, names in kinds.items()]
     # One text at a time: padding would count in the statistics.
     samples: Any = [
         {"input_ids": torch.tensor([ids]), "attention_mask": torch.ones(1, len(ids), dtype=torch.long)}
@@ -42,5 +46,17 @@ def run(job: Job) -> None:
         dataset=DataLoader(samples, batch_size=None),
         num_calibration_samples=len(samples),
         shuffle_calibration_samples=False,
+        pipeline="sequential",  # all modifiers in one walk through the layers
     )
     save_in_source_dtype(model, job.source, job.out)
+
+
+def _settings(method: str, options: PruningOptions, names: list[str]) -> dict[str, Any]:
+    """What a modifier is told about layers with the same options."""
+    settings: dict[str, Any] = {"sparsity": options.sparsity, "targets": names}
+    if pattern := options.target().pattern:
+        zeros, of = pattern
+        settings["mask_structure"] = f"{zeros}:{of}"
+        if method == "sparsegpt":
+            settings["block_size"] = BLOCK // of * of  # a group must not lie across the border of two blocks
+    return settings

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from acenv.compressors import CompressionError, compress
+from acenv.compressors import METHODS, CompressionError, compress
+from acenv.compressors.options import Engine, RoundingOptions
 from acenv.types import Conversation, Message
 
 
@@ -95,13 +96,31 @@ def test_missing_engine_names_the_extra(tiny: Path, tmp_path: Path) -> None:
     assert run.stdout == 'this method needs gptqmodel: pip install "acenv[gptq]" False\n'
 
 
-def test_engine_that_fails_leaves_nothing(copy: Path, tmp_path: Path) -> None:
-    pytest.importorskip("llmcompressor")
+def test_models_that_do_not_work_are_named_as_such(copy: Path, tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    from safetensors.torch import load_file, save_file
+
+    tensors = load_file(copy / "model.safetensors")
+    tensors["model.norm.weight"] = torch.full_like(tensors["model.norm.weight"], torch.nan)
+    save_file(tensors, copy / "model.safetensors", metadata={"format": "pt"})
+    refused(copy, "magnitude", tmp_path / "out", "itself gives no finite numbers")
     config = json.loads((copy / "config.json").read_text())
     (copy / "config.json").write_text(json.dumps({**config, "hidden_act": "nonsense"}))
-    with pytest.raises(CompressionError, match="wanda failed"):
-        compress(copy, "wanda", tmp_path / "out", ["the red block"])
-    assert list(tmp_path.iterdir()) == [copy]
+    refused(copy, "magnitude", tmp_path / "out", "cannot be loaded")
+
+
+def test_engine_that_fails_leaves_nothing(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A row that anybody can add: pruning works, and the second pass fails half-way.
+    modules = tmp_path / "modules"
+    modules.mkdir()
+    (modules / "failing_engine.py").write_text(
+        "def run(job):\n    (job.out / 'half').write_text('x')\n    raise OSError('the disk is on fire')\n"
+    )
+    monkeypatch.syspath_prepend(modules)
+    monkeypatch.setitem(METHODS, "failing", Engine(RoundingOptions, "failing_engine", "torch", "hf", False))
+    with pytest.raises(CompressionError, match="failing failed: OSError: the disk is on fire"):
+        compress(tiny, "magnitude+failing:group_size=32", tmp_path / "out")
+    assert list(tmp_path.iterdir()) == [modules]
 
 
 class Interrupting(list[Message]):
