@@ -12,6 +12,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
 from acenv.checkpoint import Checkpoint, find_checkpoint, fingerprint
+from acenv.policies.activations import simplify_forwards
 from acenv.policies.packed import can_unpack, dense_state
 
 __all__ = ["Checkpoint", "find_checkpoint", "fingerprint", "load_model", "load_tokenizer"]
@@ -81,16 +82,17 @@ def load_model(
         elif checkpoint.gguf:
             model = AutoModelForCausalLM.from_pretrained(checkpoint.folder, gguf_file=checkpoint.gguf, **options)
         else:
-            if method == "compressed-tensors" and dequantize:
+            if method == "compressed-tensors":
                 from transformers import CompressedTensorsConfig
 
+                # There are no kernels for packed weights in transformers: it would unpack them at the first call.
                 options["quantization_config"] = CompressedTensorsConfig(dequantize=True)
             with chatter:
                 model = AutoModelForCausalLM.from_pretrained(
                     checkpoint.folder, use_safetensors=not allow_pickle or None, **options
                 )
             if "quantization_config" in options:
-                _unwrap_dense(model)
+                simplify_forwards(model)
     except ImportError as error:
         needed = {"gptq": "gptq", "awq": "gptq", "compressed-tensors": "llmcompressor"}.get(str(method), "hf")
         raise ImportError(f'{checkpoint.folder} needs more: {error}. Try: pip install "acenv[{needed}]"') from error
@@ -110,15 +112,3 @@ def _load_unpacked(checkpoint: Checkpoint, options: dict[str, Any]) -> Any:
         from_config: Any = AutoModelForCausalLM.from_config
         model_class: Any = type(from_config(config, trust_remote_code=options["trust_remote_code"]))
     return model_class.from_pretrained(None, config=config, state_dict=state, dtype=options["dtype"])
-
-
-def _unwrap_dense(model: Any) -> None:
-    """Give decompressed layers their plain forward back, unless they have activations to quantise.
-
-    compressed-tensors leaves a wrapper around each layer that does nothing any more, and costs a small model half its
-    speed.
-    """
-    for module in model.modules():
-        scheme = getattr(module, "quantization_scheme", None)
-        if scheme is not None and scheme.input_activations is None and scheme.output_activations is None:
-            module.__dict__.pop("forward", None)
