@@ -20,7 +20,7 @@ from acenv.checkpoint import MANIFEST, read_checkpoint
 from acenv.checkpoint import fingerprint as checkpoint_fingerprint
 from acenv.compressors.calibration import Texts, check_types, summary, tokenize
 from acenv.compressors.checkpoint import Source, copy_companions, fingerprint, read_source
-from acenv.compressors.job import Job, layers_of
+from acenv.compressors.job import Job, check_method
 from acenv.compressors.method import METHODS, Method, parse
 from acenv.compressors.options import CompressionError, Options, Target
 from acenv.silence import silenced
@@ -71,9 +71,7 @@ def compress(
     check_types(calibration)
     check_types(heldout, "heldout")
     source = read_source(model)
-    layers = [layers_of(source, step) for step in plan.passes]
-    for i, step in enumerate(plan.passes):
-        step.engine.check(source, step.options, layers[i], i > 0)
+    layers = check_method(source, plan)
     folder = Path(out).expanduser()
     _check_out(folder, source)
     if plan.needs_calibration and not calibration:

@@ -73,10 +73,8 @@ def run(job: Job) -> None:
     loop_processor._PROJECT_LOG_DIR = logs
 
     config = engine.QuantizeConfig(
-        **_settings(job.options),
+        **_settings(job.options, job.keep_zeros),
         dynamic=_dynamic(job) or None,
-        # Groups in another order than the columns' keep no track of which weight is zero.
-        act_group_aware=False if job.keep_zeros else None,
         device="cuda:0" if torch.cuda.is_available() else "cpu",
         offload_to_disk=False,
         pack_impl="original",  # the default compiles a C++ extension for a minute at first use
@@ -95,9 +93,12 @@ def run(job: Job) -> None:
     shutil.rmtree(logs, ignore_errors=True)
 
 
-def _settings(options: Any) -> dict[str, Any]:
+def _settings(options: Any, keep_zeros: bool) -> dict[str, Any]:
+    """Options in gptqmodel's words."""
     assert isinstance(options, GPTQOptions)
     return {
+        # Groups with the largest activations first: there must be groups, of which zeros can be kept track.
+        "act_group_aware": options.group_size > 0 and not options.desc_act and not keep_zeros,
         "bits": options.bits,
         "group_size": options.group_size,
         "desc_act": options.desc_act,
@@ -115,7 +116,9 @@ def _dynamic(job: Job) -> dict[str, dict[str, Any]]:
     rules = {}
     for options, names in kinds.items():
         pattern = f"^(?:{'|'.join(names)})$"
-        rules[f"-:{pattern}" if options is None else f"+:{pattern}"] = {} if options is None else _settings(options)
+        rules[f"-:{pattern}" if options is None else f"+:{pattern}"] = (
+            {} if options is None else _settings(options, job.keep_zeros)
+        )
     return rules
 
 

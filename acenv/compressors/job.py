@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from acenv.compressors.checkpoint import DTYPES, Source, check_shapes
-from acenv.compressors.method import Pass
+from acenv.compressors.method import Method, Pass
 from acenv.compressors.options import Options, Target, number_text
 
 
@@ -62,6 +62,22 @@ def layers_of(source: Source, step: Pass) -> dict[str, Options]:
                     f"{step.name}: {name} has {inputs} inputs, and sparsity={number_text(target.sparsity)} is less "
                     f"than one of them; give at least {math.ceil(1e4 / inputs) / 1e4:g}"
                 )
+    return layers
+
+
+def check_method(source: Source, method: Method) -> list[dict[str, Options]]:
+    """Check that a method can be carried out on a model, as far as that can be known before a weight is loaded.
+
+    Returns:
+        For each pass the layers that it compresses, with the options of each.
+
+    Raises:
+        ValueError: It cannot; the message says what to change.
+        ImportError: With the command that installs what is missing.
+    """
+    layers = [layers_of(source, step) for step in method.passes]
+    for i, step in enumerate(method.passes):
+        step.engine.check(source, step.options, layers[i], i > 0)
     return layers
 
 

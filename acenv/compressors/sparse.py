@@ -9,6 +9,7 @@ from collections import defaultdict
 from typing import Any
 
 from acenv.compressors.job import Job, dense_weight, load, load_dense, save_in_source_dtype
+from acenv.compressors.oneshot import calibrated
 from acenv.compressors.options import PruningOptions
 
 __all__ = ["dense_weight", "load", "run"]
@@ -23,31 +24,16 @@ def run(job: Job) -> None:
     Raises:
         Exception: Whatever the engine raises.
     """
-    import torch
-    from llmcompressor.entrypoints.oneshot import oneshot
     from llmcompressor.modifiers.pruning import SparseGPTModifier, WandaPruningModifier
-    from torch.utils.data import DataLoader
 
     kinds: defaultdict[PruningOptions, list[str]] = defaultdict(list)
     for name, options in job.layers.items():
         assert isinstance(options, PruningOptions)
         kinds[options].append(name)
     modifier = WandaPruningModifier if job.method == "wanda" else SparseGPTModifier
-    recipe: Any = [modifier(**_settings(job.method, options, names)) for options, names in kinds.items()]
-    # One text at a time: padding would count in the statistics.
-    samples: Any = [
-        {"input_ids": torch.tensor([ids]), "attention_mask": torch.ones(1, len(ids), dtype=torch.long)}
-        for ids in job.sequences
-    ]
+    recipe = [modifier(**_settings(job.method, options, names)) for options, names in kinds.items()]
     model = load_dense(job.source)
-    oneshot(
-        model=model,
-        recipe=recipe,
-        dataset=DataLoader(samples, batch_size=None),
-        num_calibration_samples=len(samples),
-        shuffle_calibration_samples=False,
-        pipeline="sequential",  # all modifiers in one walk through the layers
-    )
+    calibrated(model, recipe, job.sequences)
     save_in_source_dtype(model, job.source, job.out)
 
 
