@@ -376,7 +376,7 @@ print("end")
 """
     with StubServer(talk(lambda asked: Reply(fault="hang"))) as server:
         ran = subprocess.run(
-            [sys.executable, "-X", "dev", "-c", script, server.url],
+            [sys.executable, "-X", "dev", "-c", script, server.url.replace("127.0.0.1", "localhost")],
             capture_output=True, text=True, timeout=60, env={**os.environ, "OPENAI_API_KEY": ""}, check=False,
         )  # fmt: skip
         assert (ran.returncode, ran.stdout.strip()) == (0, "end")

@@ -81,6 +81,18 @@ def test_a_wrong_target_is_explained(target: str, words: str) -> None:
     assert "topsecret" not in str(error.value)
 
 
+@pytest.mark.parametrize("host", ["..", "a..b", "x" * 300, "1.2.3.4.5", "127.0.0.1:0"])
+def test_a_host_that_cannot_be_is_explained(host: str) -> None:
+    with pytest.raises(ValueError, match="no URL that can be asked|cannot connect"):
+        load_policy(f"openai:m@http://{host}", retries=0)
+
+
+def test_no_proxy_stands_between_this_machine_and_itself(stub: StubServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    assert ask(load(stub)).action == "OK"
+
+
 @given(st.text(max_size=60))
 def test_no_target_crashes(text: str) -> None:
     for target in (text, f"m@http://{text}"):
@@ -299,8 +311,8 @@ def test_tools_reach_the_model_in_the_best_way_that_the_server_has(server: Any, 
 
 def test_a_way_that_was_asked_for_and_does_not_work_is_refused() -> None:
     with StubServer(talk(refuse=no_tools)) as server:
-        for mode in ("native", "template"):
-            with pytest.raises(ValueError, match="takes no tools .*does not support tools"):
+        for mode, words in (("native", "reads no calls"), ("template", "takes no tools")):
+            with pytest.raises(ValueError, match=f"{words} .*does not support tools"):
                 load(server, tools=mode)
         assert load(server, tools="prompt").describe()["server"]["tools"] == "prompt"
 
@@ -337,6 +349,17 @@ def test_a_server_that_refuses_is_told_about_at_once() -> None:
     refuse = talk(refuse=lambda body: "no top_k here" if "top_k" in body else None)
     with StubServer(refuse) as server, pytest.raises(ValueError, match="refuses these settings.*no top_k here"):
         load(server, top_k=5)
+
+
+def test_a_key_that_is_revoked_in_a_run_costs_errors_and_not_the_run() -> None:
+    revoked = Reply({"error": "key expired"}, status=401)
+    with StubServer(talk()) as server:
+        policy = load(server, retries=3, capacity=2)
+        assert ask(policy).action == "OK"
+        server.answer = talk(lambda asked: revoked)
+        results = acenv.evaluate("Needle", policy, range(40), env_kwargs={"difficulty": "easy"})
+        assert len(results.errors) == 40 and "key expired" in results.errors[-1].error
+        assert len([a for a in server.chats if not is_probe(a)]) < 20  # and the server is not pestered
 
 
 def test_a_run_that_only_gets_refusals_is_given_up() -> None:

@@ -166,7 +166,7 @@ class Client:
         except aiohttp.ClientConnectorError as error:
             reason = getattr(error, "os_error", error)  # which a certificate that is not trusted does not have
             raise Fault(f"cannot connect to {url}: {self._words(str(reason))}") from None
-        except aiohttp.InvalidURL:
+        except (aiohttp.InvalidURL, UnicodeError):  # the latter from the encoding of host names
             raise Refusal(f"{url} is no URL that can be asked", 0) from None
         except (aiohttp.ClientError, OSError) as error:
             words = self._words(str(error)) or type(error).__name__

@@ -185,6 +185,8 @@ async def _first(prober: _Prober, client: Client, address: Address) -> Answer:
 
 
 async def _explained(refusal: Refusal, client: Client, address: Address) -> str:
+    if refusal.status < 400:
+        return str(refusal)
     if refusal.status in (401, 403):
         key = f"the key in {address.key_env}" if address.key_env else "a request without a key"
         return f"{address.url} does not accept {key}: {refusal}. api_key_env names the variable that holds the key"
@@ -247,12 +249,12 @@ async def _tool_mode(prober: _Prober, settings: Settings, start: Sequence[Mappin
     if wanted in ("auto", "native"):
         native = await prober.try_out(*start, tools=[PROBE_TOOL])
         if wanted == "native" and isinstance(native, Refusal):
-            raise ValueError(f"this server takes no tools (tools='prompt' describes them to the model): {native}")
+            raise ValueError(f"this server reads no calls ('template' or 'prompt' may do for tools): {native}")
         if wanted == "native" or _reached(native, bare):
             return "native"
     template = await prober.try_out(*start, tools=[PROBE_TOOL], tool_choice="none")
     if wanted == "template" and isinstance(template, Refusal):
-        raise ValueError(f"this server takes no tools (tools='prompt' describes them to the model): {template}")
+        raise ValueError(f"this server takes no tools ('prompt' describes them to the model): {template}")
     # Some servers leave tools out of the prompt when none may be chosen.
     known = bare.usage.prompt_tokens and isinstance(template, Answer) and template.usage.prompt_tokens
     return "template" if wanted == "template" or (known and _reached(template, bare)) else "prompt"
