@@ -16,7 +16,7 @@ from acenv.policies.packing import packed_logits
 from acenv.policies.sampling import Sampler
 from acenv.policies.slots import Slots
 
-PATIENCE = 0.5
+PATIENCE = 0.25
 """How many steps all conversations together may stand idle, for the sake of one larger batch: see Engine.collect."""
 
 MOST_STEPS = 8

@@ -35,8 +35,8 @@ class HFPolicy:
 
     Greedy answers in float32 do not depend on the batch, on who joined when, or on what was cached; sampled ones depend
     on the episode's seed and step alone. In bfloat16 and float16 sums are rounded so coarsely that another batch may
-    turn a close decision: that is the noise floor of a comparison. With ``kv_bits`` the same holds, except that rounding
-    to few bits can turn the last bit of a sum into a visible difference, now and then, in float32 too.
+    turn a close decision: that is the noise floor of a comparison. With ``kv_bits`` the same holds, but rounding to
+    few bits can turn the last bit of a sum into a visible difference now and then, in float32 too.
 
     A model with sliding windows or recurrent states, or with attention of its own, is answered a whole batch at a time,
     and nothing is kept between turns.
@@ -248,8 +248,8 @@ class HFPolicy:
             unknown = max(prompts.pop(i))
             decisions[i] = Decision(
                 "",
-                error=f"the tokenizer gives token {unknown} where the model knows {self._vocabulary}: they do not belong "
-                "together",
+                error=f"the tokenizer gives token {unknown}, and the model knows {self._vocabulary} only: they do not "
+                "belong together",
             )
         return {i: self._job(batch[i], ids) for i, ids in prompts.items()}, decisions
 
