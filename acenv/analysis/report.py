@@ -7,11 +7,8 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -19,6 +16,7 @@ from urllib.parse import quote
 import acenv
 from acenv.analysis import figures
 from acenv.analysis.comparison import OVERALL, Comparison, EnvComparison
+from acenv.analysis.page import render, resource, write
 from acenv.analysis.plots import Checkpoint, MissingLibraryError
 from acenv.analysis.replay import Replay
 from acenv.analysis.verdict import (
@@ -91,13 +89,7 @@ def write_report(data: ReportData, path: str | Path) -> Path:
         MissingLibraryError: matplotlib or jinja2 is not installed.
         OSError: The file cannot be written; what was there before is intact.
     """
-    target = Path(path)
-    page = render_report(data)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(target.name + ".tmp")
-    temporary.write_text(page, encoding="utf-8", newline="\n")
-    os.replace(temporary, target)
-    return target
+    return write(render_report(data), Path(path))
 
 
 def render_report(data: ReportData) -> str:
@@ -108,7 +100,6 @@ def render_report(data: ReportData) -> str:
         ValueError: Two candidates have the same name.
     """
     try:
-        from jinja2 import Environment, StrictUndefined
         from markupsafe import Markup
     except ImportError as error:
         raise MissingLibraryError("jinja2") from error
@@ -116,14 +107,6 @@ def render_report(data: ReportData) -> str:
     if len(set(names)) < len(names):
         raise ValueError(f"every candidate of a report needs a name of its own, not {', '.join(names)}")
 
-    def breakable(text: str) -> Markup:
-        """The text with places where a narrow column may break it: in CamelCase, and after punctuation."""
-        parts = re.split(r"(?<=[a-z])(?=[A-Z])|(?<=[,:=_/])", text)
-        return Markup("<wbr>").join(parts)
-
-    templates = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    templates.filters["breakable"] = breakable
-    template = templates.from_string(_resource("report_template.html"))
     payload = build_payload(data.reference, {c.name: (c.results, c.comparison) for c in data.candidates})
     env_ids = _env_ids(data)
     verdicts = sorted((judge(c.name, c.comparison, data.noise) for c in data.candidates), key=lambda v: v.loss)
@@ -132,11 +115,11 @@ def render_report(data: ReportData) -> str:
     replays = {c.name: c.replay for c in candidates if c.replay and c.replay.episodes}
     original = _original_megabytes(candidates)
     sizes = {c.name: size for c in candidates if (size := _megabytes(c.manifest)) is not None}
-    page = template.render(
+    return render(
+        "report_template.html",
         title=data.title,
         subtitle=" · ".join(part for part in (data.model, data.settings, _episodes_text(data)) if part),
-        css=Markup(_resource("report.css")),
-        script=Markup(_resource("report.js")),
+        script=Markup(resource("report.js")),
         payload=Markup(payload.to_json()),
         lead=best_trade_off(verdicts, sizes, original),
         verdicts=verdicts,
@@ -166,7 +149,6 @@ def render_report(data: ReportData) -> str:
         acenv_version=acenv.__version__,
         created=data.created or "an unknown date",
     )
-    return page.encode("utf-8", "replace").decode("utf-8")
 
 
 # The table ------------------------------------------------------------------------------------------------------------
@@ -417,7 +399,3 @@ def _ranges(seeds: Sequence[int]) -> str:
         else:
             spans.append([seed, seed])
     return ", ".join(str(a) if a == b else f"{a}–{b}" for a, b in spans)
-
-
-def _resource(name: str) -> str:
-    return resources.files("acenv.analysis").joinpath(name).read_text(encoding="utf-8")
