@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from acenv.evaluation import evaluate
     from acenv.policies import load_policy
     from acenv.runs import Results, RunError
+    from acenv.sweeps import sweep
     from acenv.types import (
         Conversation,
         Decision,
@@ -44,6 +45,7 @@ _LAZY = {
     "evaluate": "acenv.evaluation",
     "load_policy": "acenv.policies",
     "replay": "acenv.analysis.replay",
+    "sweep": "acenv.sweeps",
 }
 
 __all__ = [
@@ -64,6 +66,7 @@ __all__ = [
     "load_policy",
     "replay",
     "suites",
+    "sweep",
 ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -23,14 +24,32 @@ SkipMissing = Annotated[
     bool, typer.Option("--skip-missing", help="Leave out environments whose simulator is not installed.")
 ]
 
+CALIBRATION = "transcripts, transcripts:SUITE_OR_ENVS, text:FILE or run:FOLDER, with ?samples=64&seed=0 behind it."
+Calibrations = Annotated[
+    list[str] | None, typer.Option("--calibration", help=f"{CALIBRATION} Repeatable: each method with each of them.")
+]
+Baselines = Annotated[
+    list[Path] | None,
+    typer.Option("--baseline", help="Run, bench or sweep folder: its episodes of the original are used again."),
+]
+Jobs = Annotated[int, typer.Option(min=1, help="Processes side by side; more than 1 pays for small models.")]
+
+_SPREAD = ("--methods", "--envs", "--suite")
+# Verbs without positional arguments, which a list of values would otherwise swallow.
+_SPREAD_BY_VERB = {
+    "bench": ("--calibration", "--baseline"),
+    "sweep": ("--calibration", "--baseline", "--bits", "--sparsity", "--difficulty"),
+}
+
 
 def spread(arguments: Sequence[str]) -> list[str]:
     """Let ``--methods A B C`` stand for ``--methods A --methods B --methods C``."""
+    lists = (*_SPREAD, *_SPREAD_BY_VERB.get(arguments[0] if arguments else "", ()))
     found: list[str] = []
     flag = ""
     for argument in arguments:
         if argument.startswith("-"):
-            flag = argument if argument in ("--methods", "--envs", "--suite") else ""
+            flag = argument if argument in lists else ""
             found.append(argument)
         elif flag and found[-1] != flag:
             found += [flag, argument]

@@ -5,31 +5,35 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from acenv.registry import suites
-from acenv.transcripts import expert_conversations
+from acenv.calibration import DEFAULT, Spec, check
+from acenv.calibration import parse as parse_spec
+from acenv.texts import Calibration, draw
 from acenv.types import Conversation
-
-CALIBRATION_SEEDS = range(16)
-"""Train seeds of the default calibration: with the four environments of ``"quick"``, 64 conversations."""
 
 
 def compress(
-    model: str | Path, method: str, out: str | Path, calibration: Sequence[Conversation | str] | None = None
+    model: str | Path,
+    method: str,
+    out: str | Path,
+    calibration: str | Sequence[Conversation | str] = DEFAULT,
 ) -> Path:
     """Compress a model into a checkpoint folder.
 
     Args:
         model: ``"nano"``, a checkpoint folder, a GGUF file, or a hub id.
-        method: For example ``"gptq:bits=4,group_size=32"``; see :func:`acenv.compressors.method.parse`.
+        method: For example ``"gptq:bits=4,group_size=128"``; see :func:`acenv.compressors.method.parse`.
         out: The folder to make; it must not exist.
-        calibration: Conversations or texts of the domain in which the model will act. Default: the experts' transcripts
-            of the train split of the four quick environments.
+        calibration: What the method looks at: a spec such as ``"transcripts:toolcalling"``, ``"text:corpus.txt"`` or
+            ``"run:runs/train?min_return=0.5"`` (see :mod:`acenv.calibration`), or conversations and texts, all of which
+            are used. Default: the experts' transcripts of the train split of the four quick environments.
 
     Returns:
-        ``out``, with the manifest ``compression.json`` in it.
+        ``out``, with the manifest ``compression.json`` in it. The two models were compared on texts of the same kind
+        that the method has not seen; of conversations and texts that were given, one in eight is kept aside for that.
 
     Raises:
         ValueError: Something asked for makes no sense; the message names the fix.
+        RunError: The folder of a recorded run holds none.
         ImportError: The method's engine is not installed; the message names the command.
         acenv.compressors.CompressionError: The engine failed, or what it wrote is not what was asked for.
     """
@@ -37,16 +41,15 @@ def compress(
     from acenv.compressors import parse
 
     plan = parse(method)  # A typing mistake should not wait for a download.
-    plan.engine.check_installed()
-    if calibration is None:
-        calibration = default_calibration() if plan.engine.needs_calibration else ()
+    plan.check_installed()
+    spec: Spec | None = None
+    if isinstance(calibration, str):
+        spec = parse_spec(calibration)
+        check(spec)
     folder = dense_folder(model, Path(out).with_name(Path(out).name + "-dense"))
-    return run(folder, method, out, calibration)
-
-
-def default_calibration(difficulty: str = "easy") -> list[Conversation]:
-    """Expert transcripts of the train split: what an agent should say, in the form in which it will be asked."""
-    return list(expert_conversations(suites["quick"], CALIBRATION_SEEDS, {"difficulty": difficulty}))
+    drawn = Calibration(tuple(calibration)) if spec is None else draw(spec)
+    looked_at = str(spec or "texts of the caller") if plan.needs_calibration else ""
+    return run(folder, method, out, drawn.samples, drawn.heldout, looked_at)
 
 
 def dense_folder(model: str | Path, unpacked: Path) -> Path:
@@ -72,7 +75,7 @@ def dense_folder(model: str | Path, unpacked: Path) -> Path:
         if not (unpacked / "config.json").exists():
             _unpack_gguf(path, unpacked)
         return unpacked
-    from acenv.policies.checkpoints import find_checkpoint
+    from acenv.checkpoint import find_checkpoint
 
     return find_checkpoint(source).folder
 
@@ -81,7 +84,8 @@ def _unpack_gguf(file: Path, out: Path) -> None:
     """Write a GGUF file as a dense bfloat16 checkpoint; transformers itself refuses to save a model loaded from one."""
     import torch
 
-    from acenv.policies.checkpoints import find_checkpoint, load_model, load_tokenizer
+    from acenv.checkpoint import find_checkpoint
+    from acenv.policies.checkpoints import load_model, load_tokenizer
 
     checkpoint = find_checkpoint(str(file))
     loaded = load_model(checkpoint, dtype=torch.bfloat16, device=torch.device("cpu"), dequantize=True)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TextIO
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, TextIO
 
 from rich import box
 from rich.console import Console
@@ -16,8 +18,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from acenv.analysis.dose import Sweep
 from acenv.analysis.official import official_scores
+from acenv.analysis.sweep_page import COLUMNS, row
 from acenv.runs import Results
+
+if TYPE_CHECKING:
+    from acenv.dry_run import Forecast
 
 console = Console()
 errors = Console(stderr=True)
@@ -138,3 +145,48 @@ def print_comparisons(comparisons: dict[str, Any]) -> None:
             )
         console.print(table)
     console.print("p: exact McNemar on solved tasks, Holm-adjusted; intervals: paired bootstrap", style="dim")
+
+
+def print_forecast(forecast: Forecast, as_json: bool) -> None:
+    """What a compression would take, beside what there is."""
+    if as_json:
+        fits = {"fits_memory": forecast.fits_memory, "fits_disk": forecast.fits_disk}
+        print_json({**asdict(forecast), **fits})
+        return
+    needs = forecast.estimate
+    table = Table("would take", "", "there is")
+    low, high = needs.seconds / needs.factor, needs.seconds * needs.factor
+    table.add_row("time", f"{needs.seconds:.0f} s ({low:.0f} to {high:.0f})", "")
+    table.add_row("memory", f"{needs.memory_bytes / 1e9:.2f} GB", f"{forecast.free_memory_bytes / 1e9:.2f} GB")
+    table.add_row("disk, while at work", f"{needs.work_bytes / 1e9:.2f} GB", f"{forecast.free_disk_bytes / 1e9:.2f} GB")
+    table.add_row("disk, the result", f"{needs.disk_bytes / 1e9:.3f} GB", "")
+    table.add_row("stored bits a weight", f"{needs.bits_per_weight:.2f}", "")
+    table.add_row("calibration", f"{forecast.calibration_tokens} tokens", "")
+    console.print(f"{forecast.method}", highlight=False)
+    console.print(table)
+    for enough, what in ((forecast.fits_memory, "memory"), (forecast.fits_disk, "room on the disk")):
+        if not enough:
+            console.print(f"There is not enough {what}.", style="bold red")
+
+
+def print_sweep(sweep: Sweep) -> None:
+    """A table for each suite and difficulty: what was asked for, what is stored, and what is left of the return."""
+    for suite, difficulty in sweep.places:
+        mean, reach = sweep.returns[difficulty][suite], sweep.noise[difficulty][suite]
+        title = f"{suite}, {difficulty}: the original returns {mean:.3f}, noise floor ±{reach:.3f}"
+        table = Table(title=title, title_justify="left", box=box.SIMPLE, pad_edge=False)
+        table.add_column("version", overflow="fold", min_width=16)
+        for column in ("bits", "zeros", "stored", "MB", "retained [95%]", "noise"):
+            table.add_column(column, justify="right", no_wrap=True)
+        for point in sweep.at(suite, difficulty):
+            cells = dict(zip(("version", "method", *COLUMNS[1:]), row(point), strict=True))
+            kept = point.retention
+            retained = "-" if math.isnan(kept.estimate) else f"{kept.estimate:.0%}"
+            if not math.isnan(kept.low):
+                retained += f" [{kept.low:.0%}, {kept.high:.0%}]"
+            asked = (cells["bits asked"], cells["zeros asked"])
+            table.add_row(point.version, *asked, cells["bits"], cells["MB"], retained, cells["noise"])
+        console.print(table)
+    console.print(
+        "bits, zeros: asked for; stored: measured bits a weight; noise: the original against itself", style="dim"
+    )

@@ -221,11 +221,7 @@ class RunStore:
     def _check_same_run(self, there: Mapping[str, Any]) -> None:
         if there.get("format") != FORMAT:
             raise RunError(f"{self.folder} holds a run of format {there.get('format')}; this version reads {FORMAT}")
-        names = (set(there) | set(self.manifest)) - set(_NOT_IDENTITY)
-        # A round trip through JSON, because the manifest on disk has had one.
-        here = json.loads(json.dumps(self.manifest))
-        changes = list(_differences({n: there.get(n) for n in names}, {n: here.get(n) for n in names}))
-        if changes:
+        if changes := different_settings(there, self.manifest):
             raise RunError(
                 f"{self.folder} holds a run with other settings, and results of two settings are never mixed:\n"
                 + "\n".join(f"  {change}" for change in changes)
@@ -234,6 +230,14 @@ class RunStore:
         merged_ids = list(dict.fromkeys([*there.get("env_ids", []), *self.manifest.get("env_ids", [])]))
         self.manifest["env_ids"] = merged_ids
         self.manifest["created"] = there.get("created", self.manifest.get("created"))
+
+
+def different_settings(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """What differs between the manifest of a run folder and that of a run now, of all that changes results."""
+    names = (set(old) | set(new)) - set(_NOT_IDENTITY)
+    # A round trip through JSON, because a manifest on disk has had one.
+    here = json.loads(json.dumps(new))
+    return list(_differences({n: old.get(n) for n in names}, {n: here.get(n) for n in names}))
 
 
 def _differences(old: Any, new: Any, path: str = "") -> Iterator[str]:

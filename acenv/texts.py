@@ -20,7 +20,7 @@ from acenv.runs import Results
 from acenv.transcripts import expert_conversation
 from acenv.types import Conversation
 
-HELDOUT = 16
+HELDOUT = 8
 """Texts that are kept back to compare the models on."""
 
 MIN_HELDOUT_SHARE = 5

@@ -36,6 +36,25 @@ def parity_dir() -> Path:
     return folder
 
 
+@pytest.fixture
+def burn_down(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Makes the engines fail for each method with a text in its string."""
+    from acenv import steps
+    from acenv.compressors import CompressionError
+
+    compress = steps.compress
+
+    def fail_for(text: str) -> None:
+        def fail(source: Any, method: str, *more: Any) -> Any:
+            if text in method:
+                raise CompressionError("the engine has burnt down")
+            return compress(source, method, *more)
+
+        monkeypatch.setattr(steps, "compress", fail)
+
+    return fail_for
+
+
 @pytest.fixture(scope="session")
 def tiny_tokenizer() -> Any:
     """A byte-level BPE of 400 tokens with ChatML marks, whose template knows no tools."""

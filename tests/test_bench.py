@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
+import acenv
 from acenv.bench import BenchSettings, bench, load_bench
+from acenv.compressors import CompressionError, parse
+from acenv.plan import make_versions
 from acenv.runs import RunError
 
 SETTINGS = BenchSettings(
@@ -73,7 +76,7 @@ def test_it_is_taken_up_again_without_repeating_anything(folder: Path, monkeypat
     def refuse(*arguments: Any) -> None:
         raise AssertionError("nothing had to be compressed again")
 
-    monkeypatch.setattr("acenv.bench.compress", refuse)
+    monkeypatch.setattr("acenv.steps.compress", refuse)
     before = (folder / "runs" / "dense" / "episodes.jsonl").read_bytes()
     bench(SETTINGS, folder)
     assert (folder / "report.html").exists()
@@ -95,10 +98,74 @@ def test_what_cannot_work_is_refused_before_anything_is_written(tmp_path: Path) 
         ({"methods": ("wanda", "wanda:sparsity=0.5")}, "same"),
         ({"episodes": 0}, "episodes"),
         ({"envs": ("nothing",)}, "no environment"),
+        ({"methods": ("wanda",), "calibrations": ("text:nowhere.txt",)}, "no file"),
+        ({"methods": ("wanda",), "calibrations": ("transcripts", "transcripts")}, "same"),
+        ({"methods": ("wanda",), "env_kwargs": {"split": "train"}}, r"transcripts\?seed=1"),
     ):
         with pytest.raises(ValueError, match=problem):
             bench(replace(SETTINGS, **change), tmp_path / "bench")
         assert not (tmp_path / "bench").exists()
+    with pytest.raises(RunError, match="cannot be a baseline"):
+        bench(replace(SETTINGS, baselines=(str(tmp_path),)), tmp_path / "bench")
+    with pytest.raises(ValueError, match=r"group_size=1024.*\n.*group_size=512"):
+        bench(replace(SETTINGS, methods=("rtn:group_size=1024", "rtn:group_size=512")), tmp_path / "bench")
+    assert not (tmp_path / "bench" / "runs").exists()
+
+
+def test_each_method_that_looks_at_texts_is_run_with_each_calibration() -> None:
+    methods = [parse("wanda"), parse("magnitude")]
+    versions = make_versions(methods, ["transcripts", "text:data/corpus.txt"])
+    assert [(v.slug, v.calibration) for v in versions] == [
+        ("wanda-50", "transcripts"),
+        ("wanda-50.text-corpus", "text:data/corpus.txt"),
+        ("magnitude-50", None),
+    ]
+    with pytest.raises(ValueError, match="text-corpus"):
+        make_versions(methods, ["text:a/corpus.txt", "text:b/corpus.txt"])
+
+
+def test_calibrations_are_compared_and_the_dense_run_of_another_bench_is_used(folder: Path, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_text("\n\n".join(f"Word {i} and word {i + 1}." for i in range(40)), encoding="utf-8")
+    settings = replace(
+        SETTINGS,
+        methods=("wanda:sparsity=0.6",),
+        calibrations=("transcripts?samples=4", f"text:{corpus}?samples=4"),
+        baselines=(str(folder),),
+        episodes=2,
+        replayed=0,
+    )
+    data = bench(settings, tmp_path / "bench")
+    assert [c.name for c in data.candidates] == ["wanda-60.transcripts-samples4", "wanda-60.text-corpus-samples4"]
+    assert [c.method.rpartition(" · ")[2] for c in data.candidates] == list(settings.calibrations)
+    manifests = [c.manifest for c in data.candidates if c.manifest is not None]
+    assert manifests[0]["calibration"]["sha256"] != manifests[1]["calibration"]["sha256"]
+    assert manifests[0]["heldout"]["sha256"] == manifests[1]["heldout"]["sha256"]
+    for name in ("dense", "dense-again"):
+        lines = [acenv.Results.load(path / "runs" / name) for path in (folder, tmp_path / "bench")]
+        theirs = {e.key: e for e in lines[0].episodes}
+        assert all(theirs[e.key] == e for e in lines[1].episodes) and len(lines[1]) == 4  # seconds too: not run again
+    corpus.write_text("Other words.\n\nNo more.")
+    with pytest.raises(RunError, match="has changed since"):
+        bench(settings, tmp_path / "bench")
+    with pytest.raises(RunError, match="max_new_tokens"):
+        bench(replace(settings, policy={"max_new_tokens": 61}), tmp_path / "other")
+
+
+def test_a_version_that_fails_loses_no_other(
+    tmp_path: Path, burn_down: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dataclasses import replace
+
+    burn_down("0.7")
+    settings = replace(SETTINGS, episodes=1, replayed=0, envs=("ToolSandbox",))
+    with pytest.raises(CompressionError, match=r"1 of 2 .*\n  magnitude-70: .*burnt down"):
+        bench(settings, tmp_path / "bench")
+    assert [c.name for c in load_bench(tmp_path / "bench").candidates] == ["magnitude-2x4"]
+    monkeypatch.undo()
+    assert len(bench(settings, tmp_path / "bench").candidates) == 2
 
 
 def test_a_folder_without_a_bench_is_called_so(tmp_path: Path) -> None:

@@ -97,9 +97,6 @@ def test_names_for_folders_tell_specs_apart() -> None:
 def test_transcripts_are_spread_evenly_and_are_of_train_tasks() -> None:
     drawn = draw(parse("transcripts:ToolSandbox,PDDL?samples=11"))
     assert len(drawn.samples) == 11 and len(drawn.heldout) == HELDOUT
-    assert (
-        sum("reach a goal" in opening(text).lower() or "pddl" in opening(text).lower() for text in drawn.samples) <= 6
-    )
     tools = [bool(text.tools) for text in drawn.samples if isinstance(text, acenv.Conversation)]
     assert tools == [True, False] * 5 + [True]
     test = acenv.evaluate(["ToolSandbox", "PDDL"], "oracle", range(30), env_kwargs={"difficulty": "easy"})

@@ -31,7 +31,7 @@ def evaluate(capsys: pytest.CaptureFixture[str], out: Path, policy: str, *more: 
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("verb", ["envs", "play", "eval", "compress", "bench", "compare", "report"])
+@pytest.mark.parametrize("verb", ["envs", "play", "eval", "compress", "bench", "sweep", "compare", "report"])
 def test_every_verb_explains_itself_with_an_example(capsys: pytest.CaptureFixture[str], verb: str) -> None:
     code, out, _ = run(capsys, verb, "--help")
     assert code == 0

@@ -6,16 +6,8 @@ from pathlib import Path
 import pytest
 
 import acenv
-from acenv.compression import default_calibration, dense_folder
+from acenv.compression import dense_folder
 from acenv.policies import NANO
-
-
-def test_the_default_calibration_is_what_experts_say_on_train_tasks() -> None:
-    conversations = default_calibration()
-    assert len(conversations) == 64
-    assert all(c.messages[0]["role"] in ("system", "user") for c in conversations)
-    assert any(c.tools for c in conversations)
-    assert conversations == default_calibration()
 
 
 def test_models_are_found_by_name_and_folder(tmp_path: Path) -> None:
@@ -29,7 +21,23 @@ def test_models_are_found_by_name_and_folder(tmp_path: Path) -> None:
 def test_a_mistyped_method_costs_nothing(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="wanda"):
         acenv.compress("some/model-on-a-hub", "wonda", tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+    with pytest.raises(ValueError, match="did you mean transcripts"):
+        acenv.compress("some/model-on-a-hub", "wanda", tmp_path / "out", calibration="transcript")
+    with pytest.raises(ValueError, match="no file"):
+        acenv.compress("some/model-on-a-hub", "wanda", tmp_path / "out", calibration=f"text:{tmp_path}/nothing")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_manifest_says_what_was_calibrated_on(tmp_path: Path) -> None:
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_text("\n\n".join(f"The agent puts block {i} on the table." for i in range(30)), encoding="utf-8")
+    seen = {}
+    for name, calibration in (("file", f"text:{corpus}?samples=4"), ("list", ["The first text.", "The second text."])):
+        folder = acenv.compress("nano", "wanda:sparsity=0.3", tmp_path / name, calibration)
+        seen[name] = json.loads((folder / "compression.json").read_text(encoding="utf-8"))["calibration"]
+    assert seen["file"]["spec"] == f"text:{corpus}?samples=4" and seen["file"]["texts"] == 4
+    assert seen["list"]["spec"] == "texts of the caller"
+    assert all(c["tokens"] > c["texts"] and len(c["sha256"]) == 64 for c in seen.values())
 
 
 def test_nano_is_compressed_and_acts(tmp_path: Path) -> None:

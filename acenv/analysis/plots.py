@@ -13,6 +13,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec
 
 from acenv.analysis.comparison import OVERALL, Comparison
+from acenv.analysis.dose import DIFFICULTIES, Dose, Point, position
 from acenv.analysis.replay import InternalsSummary, Replay
 from acenv.analysis.statistics import Interval
 from acenv.analysis.verdict import environment, noise_reach, short_name
@@ -184,6 +185,65 @@ def plot_frontier(checkpoints: Sequence[Checkpoint]) -> Figure:
     axes.grid(axis="y")
     axes.margins(x=0.2, y=0.12)
     _name_points(figure, axes, checkpoints)
+    return figure
+
+
+@_styled
+def plot_dose(lines: Mapping[str, Sequence[Point]], dose: Dose, reach: float = math.nan) -> Figure:
+    """Retained return against a dose of compression, or against the difficulty; one line a method, with intervals.
+
+    Args:
+        lines: Points by line, as :func:`acenv.analysis.dose.lines` gives them.
+        dose: What is on the axis.
+        reach: How far the original is from itself, as a share of its return; it is drawn as a band.
+
+    Raises:
+        ValueError: There is nothing to draw.
+    """
+    spots = {position(p, dose): p for line in lines.values() for p in line}
+    if not spots:
+        raise ValueError(f"no point has a dose of {dose} to be drawn at")
+    places = sorted(float(spot) for spot in spots if spot is not None)
+    titles = {"bits": "bits of a weight", "sparsity": "share of zeros", "difficulty": "difficulty"}
+    labels = [_label(name, 62) for name in lines]
+    columns = 1 if max(map(len, labels)) > 26 else 2
+    figure, axes = _empty(2.7 + 0.2 * math.ceil(len(lines) / columns), f"Retained return against {titles[dose]}")
+    if not math.isnan(reach):
+        axes.axhspan(1 - reach, 1 + reach, color=MUTED, alpha=0.18, linewidth=0)
+    axes.axhline(1.0, color=INK, linewidth=0.8)
+    colors, markers, dashes = (ACCENT, BAD, GOOD, INK, MUTED), "os^Dvph", ("-", "--", ":")
+    # Side by side, so that intervals at the same dose do not hide each other.
+    step = min(0.018, 0.09 / len(lines)) * ((places[-1] - places[0]) or 1.0)
+    for number, line in enumerate(lines.values()):
+        shift = step * (number - (len(lines) - 1) / 2)
+        xs = [(position(p, dose) or 0.0) + shift for p in line]
+        color = colors[number % len(colors)]
+        for x, point in zip(xs, line, strict=True):
+            axes.plot([x, x], [point.retention.low, point.retention.high], color=color, linewidth=1.1, alpha=0.7)
+        axes.plot(
+            xs,
+            [p.retention.estimate for p in line],
+            marker=markers[number % len(markers)],
+            linestyle=dashes[number // len(colors) % len(dashes)],
+            color=color,
+            markersize=4.5,
+            linewidth=1.3,
+            label=labels[number],
+        )
+    texts = {
+        "bits": lambda x: f"{2**x:g}",
+        "sparsity": lambda x: f"{x:.0%}",
+        "difficulty": lambda x: DIFFICULTIES[int(x)],
+    }
+    axes.set_xticks(places, [texts[dose](x) for x in places])
+    if dose == "bits":
+        axes.invert_xaxis()  # the more compressed, the further to the right, as with sparsity
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
+    axes.set_xlabel(f"{titles[dose]} (line: original)")
+    axes.grid(axis="y")
+    axes.margins(x=0.08)
+    figure.legend(loc="outside lower left", ncols=columns, handletextpad=0.4, columnspacing=1.4)
     return figure
 
 

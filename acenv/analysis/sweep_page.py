@@ -1,0 +1,138 @@
+"""The page of a sweep: dose-response plots and a table for each suite and difficulty, as one HTML file."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import acenv
+from acenv.analysis import plots
+from acenv.analysis.dose import Dose, Point, Sweep, lines
+from acenv.analysis.figures import to_svg
+from acenv.analysis.page import render, write
+from acenv.analysis.verdict import format_size, interval_text
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+COLUMNS = ("version", "bits asked", "zeros asked", "bits", "zeros", "MB", "KL", "retained", "difference", "p", "noise")
+"""What :func:`row` gives, less the method, which stands below the version's name."""
+
+_CAPTIONS: Mapping[Dose, str] = {
+    "bits": "Fewer bits to the right; a point is a version, a whisker its 95% interval, the band the noise floor.",
+    "sparsity": "More zeros to the right; a point is a version, a whisker its 95% interval, the band the noise floor.",
+    "difficulty": "Harder to the right; a point is a version, a whisker its 95% interval.",
+}
+
+
+def write_sweep_page(sweep: Sweep, path: Path, reports: Mapping[str, str]) -> Path:
+    """Render a sweep into a file.
+
+    Args:
+        sweep: What to show.
+        path: The file.
+        reports: Links to the reports with all environments and episodes, by difficulty.
+
+    Raises:
+        MissingLibraryError: matplotlib or jinja2 is not installed.
+        OSError: The file cannot be written; what was there before is intact.
+    """
+    count = len({point.version for point in sweep.points})
+    page = render(
+        "sweep_page.html",
+        title=f"How far {sweep.model} can be compressed",
+        subtitle=f"{count} versions, {sweep.settings['episodes']} test episodes an environment",
+        places=[_place(sweep, suite, difficulty, reports.get(difficulty, "")) for suite, difficulty in sweep.places],
+        difficulty_plots=list(_difficulty_plots(sweep)),
+        columns=COLUMNS,
+        failed=sorted(sweep.failed.items()),
+        left_out=sweep.left_out,
+        settings=list(_settings(sweep)),
+        acenv_version=acenv.__version__,
+        created=sweep.created or "an unknown date",
+    )
+    return write(page, path)
+
+
+def row(point: Point) -> list[str]:
+    """A point in words: its version, its method and calibration, and what stands under :data:`COLUMNS`."""
+    asked = ["–" if point.bits is None else str(point.bits), "–" if point.sparsity is None else f"{point.sparsity:.0%}"]
+    made = " · ".join(part for part in (point.method, point.calibration) if part)
+    if point.overall is None:
+        return [point.version, made, *asked, *["–"] * (len(COLUMNS) - 4), "failed"]
+    kept = point.retention
+    p = point.overall.p_adjusted
+    return [
+        point.version,
+        made,
+        *asked,
+        _number(point.measured_bits, ".2f"),
+        _number(point.measured_sparsity, ".0%"),
+        "–" if math.isnan(point.megabytes) else format_size(point.megabytes),
+        _number(point.divergence, ".3f"),
+        f"{_number(kept.estimate, '.1%')} {_percent_bounds(point)}".strip(),
+        interval_text(point.overall.difference),
+        "<.001" if p < 0.001 else f"{p:.3f}",
+        "inside" if point.in_noise else "outside",
+    ]
+
+
+def _percent_bounds(point: Point) -> str:
+    kept = point.retention
+    return "" if math.isnan(kept.low) else f"[{kept.low:.1%}, {kept.high:.1%}]"
+
+
+def _number(value: float, form: str) -> str:
+    return "–" if math.isnan(value) else format(value, form)
+
+
+def _place(sweep: Sweep, suite: str, difficulty: str, report: str) -> dict[str, Any]:
+    points = sweep.at(suite, difficulty)
+    mean, reach = sweep.returns[difficulty][suite], sweep.noise[difficulty][suite]
+    name = re.sub(r"\W+", "-", f"{suite}-{difficulty}")
+    ordered = sorted(points, key=lambda p: (p.overall is None, -p.retention.estimate if p.overall else 0.0))
+    return {
+        "id": name,
+        "title": f"{suite}, {difficulty}",
+        "text": f"The original's mean return is {mean:.3f}, and its noise floor ±{reach:.3f}.",
+        "report": report,
+        "plots": list(_plots(points, ("bits", "sparsity"), reach / mean if mean > 0 else math.nan, name)),
+        "rows": [row(point) for point in ordered],
+    }
+
+
+def _difficulty_plots(sweep: Sweep) -> Iterator[tuple[Markup, str]]:
+    """One for each suite and method, with a line a version."""
+    for number, (suite, series) in enumerate(dict.fromkeys((p.suite, p.series) for p in sweep.points)):
+        points = [p for p in sweep.points if (p.suite, p.series) == (suite, series)]
+        if len({p.difficulty for p in points}) > 1:
+            for svg, caption in _plots(points, ("difficulty",), math.nan, f"harder{number}"):
+                yield svg, f"{suite}, {series}. {caption}"
+
+
+def _plots(points: Sequence[Point], doses: Sequence[Dose], reach: float, name: str) -> Iterator[tuple[Markup, str]]:
+    from markupsafe import Markup
+
+    for dose in doses:
+        drawn = lines(points, dose)
+        if not drawn:
+            continue
+        words = "; ".join(
+            f"{line} "
+            + ", ".join(f"{getattr(p, dose)}: {_number(p.retention.estimate, '.0%')} {_percent_bounds(p)}" for p in of)
+            for line, of in drawn.items()
+        )
+        figure = plots.plot_dose(drawn, dose, reach)
+        yield Markup(to_svg(figure, f"Retained return against {dose}. {words}", f"{name}-{dose}")), _CAPTIONS[dose]
+
+
+def _settings(sweep: Sweep) -> Iterator[tuple[str, str]]:
+    for name, value in sweep.settings.items():
+        yield name.replace("_", " "), value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if not math.isnan(sweep.megabytes):
+        yield "original on disk", f"{format_size(sweep.megabytes)} MB"
+    yield "versions", ", ".join(f"{name} {version}" for name, version in sweep.versions.items())
