@@ -20,13 +20,14 @@ from acenv.checkpoint import MANIFEST, read_checkpoint
 from acenv.checkpoint import fingerprint as checkpoint_fingerprint
 from acenv.compressors.calibration import Texts, check_types, summary, tokenize
 from acenv.compressors.checkpoint import Source, copy_companions, fingerprint, read_source
+from acenv.compressors.estimate import Estimate, estimate
 from acenv.compressors.job import Job, check_method
 from acenv.compressors.method import METHODS, Method, parse
 from acenv.compressors.options import CompressionError, Options, Target
 from acenv.silence import silenced
 from acenv.types import Conversation
 
-__all__ = ["MANIFEST", "METHODS", "CompressionError", "Method", "compress", "parse"]
+__all__ = ["MANIFEST", "METHODS", "CompressionError", "Estimate", "Method", "compress", "estimate", "parse"]
 
 _VERSIONS = ("acenv", "torch", "transformers", "safetensors", "gptqmodel", "llmcompressor", "compressed-tensors")
 

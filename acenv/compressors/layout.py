@@ -73,11 +73,24 @@ def _awq(weight: Tensor, options: Any) -> _Parts:
     return {"qweight": ("I32", (width, words)), "qzeros": ("I32", (groups, words)), "scales": ("F16", (groups, rows))}
 
 
+def _bytes_of(dtype: str) -> Callable[[Tensor, Any], _Parts]:
+    """A byte a weight, and a scale a row."""
+    return lambda weight, options: {
+        "weight": (dtype, weight.shape),
+        "weight_scale": (weight.dtype, (weight.shape[0], 1)),
+    }
+
+
 def _groups(width: int, size: int) -> int:
     return width // size if size > 0 else 1
 
 
-_STORED: dict[str, Callable[[Tensor, Any], _Parts]] = {"gptq": _gptq, "awq": _awq}
+_STORED: dict[str, Callable[[Tensor, Any], _Parts]] = {
+    "gptq": _gptq,
+    "awq": _awq,
+    "smoothquant": _bytes_of("I8"),
+    "fp8": _bytes_of("F8_E4M3"),
+}
 
 STREAMING = ("magnitude", "rtn")
 """Methods that go through a checkpoint tensor by tensor."""

@@ -94,7 +94,7 @@ def _round(weight: Any, scheme: Any) -> dict[str, Any]:
 
     packed, scales = [], []
     for rows in rows_at_once(weight):
-        module = initialize_quantized_linear(rows.float(), scheme, "cpu")
+        module: Any = initialize_quantized_linear(rows.float(), scheme, "cpu")
         calibrate_weight(module)
         scales.append(module.weight_scale.data.to(weight.dtype))
         module.weight_scale.data = scales[-1].float()  # in 16 bit the quotient would be rounded once more
