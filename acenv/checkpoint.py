@@ -205,6 +205,21 @@ def read_tensors(files: Iterable[Path]) -> dict[str, Tensor]:
     return tensors
 
 
+def check_complete(folder: Path, missing: Iterable[str]) -> None:
+    """Refuse a model that transformers has loaded although the checkpoint lacks some of it.
+
+    Args:
+        folder: The checkpoint.
+        missing: Names of the parameters that it filled with random numbers.
+
+    Raises:
+        ValueError: There are some.
+    """
+    if names := sorted(missing):
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        raise ValueError(f"{folder} has no tensor {names[0]}{more}, which the model of its config.json needs")
+
+
 def tensor_bytes(dtype: str, shape: Iterable[int]) -> int:
     """Bytes of a tensor.
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from acenv.checkpoint import check_complete
 from acenv.compressors.checkpoint import DTYPES, Source, check_shapes
 from acenv.compressors.method import Method, Pass
 from acenv.compressors.options import Options, Target, number_text
@@ -95,10 +96,16 @@ def compute_dtype(source: Source) -> Any:
 
 
 def load_dense(source: Source) -> Any:
-    """The dense model in evaluation mode, in :func:`compute_dtype`."""
+    """The dense model in evaluation mode, in :func:`compute_dtype`.
+
+    Raises:
+        ValueError: The checkpoint lacks some of it.
+    """
     from transformers import AutoModelForCausalLM
 
-    model: Any = AutoModelForCausalLM.from_pretrained(source.folder, dtype=compute_dtype(source))
+    dtype = compute_dtype(source)
+    model, found = AutoModelForCausalLM.from_pretrained(source.folder, dtype=dtype, output_loading_info=True)
+    check_complete(source.folder, found["missing_keys"])
     return model.eval()
 
 

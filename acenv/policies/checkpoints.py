@@ -11,7 +11,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
-from acenv.checkpoint import Checkpoint, find_checkpoint, fingerprint
+from acenv.checkpoint import Checkpoint, check_complete, find_checkpoint, fingerprint
 from acenv.policies.activations import simplify_forwards
 from acenv.policies.packed import can_unpack, dense_state
 
@@ -88,9 +88,11 @@ def load_model(
                 # There are no kernels for packed weights in transformers: it would unpack them at the first call.
                 options["quantization_config"] = CompressedTensorsConfig(dequantize=True)
             with chatter:
-                model = AutoModelForCausalLM.from_pretrained(
-                    checkpoint.folder, use_safetensors=not allow_pickle or None, **options
+                model, found = AutoModelForCausalLM.from_pretrained(
+                    checkpoint.folder, use_safetensors=not allow_pickle or None, output_loading_info=True, **options
                 )
+            if not checkpoint.quantization:  # packed weights have other names than the model's own
+                check_complete(checkpoint.folder, found["missing_keys"])
             if "quantization_config" in options:
                 simplify_forwards(model)
     except ImportError as error:

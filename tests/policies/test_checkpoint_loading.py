@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import transformers
 from safetensors.torch import load_file, save_file
 
 from acenv.compression import dense_folder
+from acenv.compressors import compress
 from acenv.policies import load_policy
 from acenv.types import Request
 
@@ -64,6 +66,25 @@ def test_damaged_weights_are_named(folder):
     (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": "part-2.safetensors"}}))
     with pytest.raises(ValueError, match="part-2.safetensors is missing"):
         load(folder)
+
+
+def test_what_is_missing_is_not_made_up(tiny_tokenizer, tmp_path):
+    """transformers fills parameters that a checkpoint lacks with random numbers."""
+    config = transformers.GPTNeoXConfig(
+        vocab_size=len(tiny_tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4
+    )
+    whole, lacking = tmp_path / "whole", tmp_path / "lacking"
+    transformers.GPTNeoXForCausalLM(config).save_pretrained(whole)
+    tiny_tokenizer.save_pretrained(whole)
+    assert load(whole).act(ASKED)[0].error is None
+    shutil.copytree(whole, lacking)
+    state = load_file(whole / "model.safetensors")
+    name = "gpt_neox.layers.1.mlp.dense_h_to_4h.weight"
+    save_file({k: v for k, v in state.items() if k != name}, lacking / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ValueError, match=f"has no tensor {name}"):
+        load(lacking)
+    with pytest.raises(ValueError, match=f"has no tensor {name}"):
+        compress(lacking, "magnitude", tmp_path / "out")
 
 
 def test_code_of_a_checkpoint_is_not_run_unless_asked_for(folder):
