@@ -148,25 +148,37 @@ def print_comparisons(comparisons: dict[str, Any]) -> None:
 
 
 def print_forecast(forecast: Forecast, as_json: bool) -> None:
-    """What a compression would take, beside what there is."""
+    """What a compression would take, and whether it fits."""
+    needs = forecast.estimate
     if as_json:
         fits = {"fits_memory": forecast.fits_memory, "fits_disk": forecast.fits_disk}
         print_json({**asdict(forecast), **fits})
         return
-    needs = forecast.estimate
-    table = Table("would take", "", "there is")
+    console.print(f"{forecast.method}, {forecast.calibration_tokens} calibration tokens", highlight=False)
+    table = Table("would take", "about", "")
     low, high = needs.seconds / needs.factor, needs.seconds * needs.factor
-    table.add_row("time", f"{needs.seconds:.0f} s ({low:.0f} to {high:.0f})", "")
-    table.add_row("memory", f"{needs.memory_bytes / 1e9:.2f} GB", f"{forecast.free_memory_bytes / 1e9:.2f} GB")
-    table.add_row("disk, while at work", f"{needs.work_bytes / 1e9:.2f} GB", f"{forecast.free_disk_bytes / 1e9:.2f} GB")
-    table.add_row("disk, the result", f"{needs.disk_bytes / 1e9:.3f} GB", "")
-    table.add_row("stored bits a weight", f"{needs.bits_per_weight:.2f}", "")
-    table.add_row("calibration", f"{forecast.calibration_tokens} tokens", "")
-    console.print(f"{forecast.method}", highlight=False)
+    table.add_row("time", _duration(needs.seconds), f"between {_duration(low)} and {_duration(high)}")
+    for name, needed, free, enough in (
+        ("memory, at most", needs.memory_bytes, forecast.free_memory_bytes, forecast.fits_memory),
+        ("disk, while at work", needs.work_bytes, forecast.free_disk_bytes, forecast.fits_disk),
+    ):
+        verdict = "fits" if enough else "does not fit"
+        table.add_row(name, _size(needed), f"{_size(free)} free: {verdict}", style=None if enough else "bold red")
+    table.add_row("disk, the result", _size(needs.disk_bytes), "weight files")
+    table.add_row("bits a weight", f"{needs.bits_per_weight:.3f}", "stored, in the compressed layers")
+    table.add_row("compressed", f"{needs.compressed_parameters:,}", f"{needs.kept_parameters:,} weights kept")
     console.print(table)
-    for enough, what in ((forecast.fits_memory, "memory"), (forecast.fits_disk, "room on the disk")):
-        if not enough:
-            console.print(f"There is not enough {what}.", style="bold red")
+
+
+def _duration(seconds: float) -> str:
+    for size, unit in ((3600, "h"), (60, "min")):
+        if seconds >= 1.5 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:.2f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"
 
 
 def print_sweep(sweep: Sweep) -> None:
