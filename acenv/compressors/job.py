@@ -104,7 +104,8 @@ def load_dense(source: Source) -> Any:
     from transformers import AutoModelForCausalLM
 
     dtype = compute_dtype(source)
-    model, found = AutoModelForCausalLM.from_pretrained(source.folder, dtype=dtype, output_loading_info=True)
+    loaded: Any = AutoModelForCausalLM.from_pretrained(source.folder, dtype=dtype, output_loading_info=True)
+    model, found = loaded
     check_complete(source.folder, found["missing_keys"])
     return model.eval()
 

@@ -88,9 +88,10 @@ def load_model(
                 # There are no kernels for packed weights in transformers: it would unpack them at the first call.
                 options["quantization_config"] = CompressedTensorsConfig(dequantize=True)
             with chatter:
-                model, found = AutoModelForCausalLM.from_pretrained(
+                loaded: Any = AutoModelForCausalLM.from_pretrained(
                     checkpoint.folder, use_safetensors=not allow_pickle or None, output_loading_info=True, **options
                 )
+                model, found = loaded
             if not checkpoint.quantization:  # packed weights have other names than the model's own
                 check_complete(checkpoint.folder, found["missing_keys"])
             if "quantization_config" in options:
