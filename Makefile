@@ -16,6 +16,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet $(PIP_FLAGS) --constraint constraints.txt "torch==2.13.0" --editable ".[all,dev]"
 	# Its data and checkers are wanted, not the old versions that it pins.
 	$(BIN)/pip install --quiet $(PIP_FLAGS) --no-deps "bfcl-eval==2026.3.23"
+	# The second engine of AWQ; it asks for an old torch, and runs with this one.
+	$(BIN)/pip install --quiet $(PIP_FLAGS) --no-deps "autoawq==0.2.9"
 	touch $(INSTALLED)
 
 # Other people's simulators. One of them needs a browser, which the system's package manager brings; without it, or
