@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import queue
 import weakref
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,8 @@ REFUSALS = 3
 """Requests that are refused, while not one has been answered yet, before a run is given up."""
 
 _FIRST_WORDS = 60.0  # Seconds; a server that has to load its model first takes its time.
+_LONGEST = 1e6
+_TINY = 1e-9
 TOOL_MODES = ("auto", "native", "template", "prompt")
 _OWN_FIELDS = frozenset(
     {"model", "messages", "tools", "tool_choice", "stream", "n", "seed", "logprobs"}
@@ -90,16 +93,20 @@ class OpenAIPolicy:
             ValueError: A setting makes no sense, the server does not answer, or it refuses the key, the model or a
                 setting.
         """
-        _check(max_new_tokens, temperature, top_p, top_k, tools, timeout, connect_timeout, retries, backoff)
+        _check(
+            {"max_new_tokens": max_new_tokens, "temperature": temperature, "top_p": top_p, "top_k": top_k, "stop": stop}
+            | {"tools": tools, "timeout": timeout, "connect_timeout": connect_timeout, "retries": retries}
+            | {"backoff": backoff, "header_env": header_env, "extra_body": extra_body}
+        )
         extra = _checked_fields(extra_body)
         self._address = find_address(str(target), key_env=api_key_env, header_env=header_env)
         self.name = name or self._address.model.rstrip("/").rpartition("/")[2]
         self.capacity = capacity
         self._settings = Settings(
-            max_new_tokens=int(max_new_tokens),
+            max_new_tokens=max_new_tokens,
             temperature=None if temperature is None else float(temperature),
             top_p=float(top_p),
-            top_k=int(top_k),
+            top_k=top_k,
             stop=(stop,) if isinstance(stop, str) else tuple(stop),
             tools=tools,
             logprobs=bool(logprobs),
@@ -248,32 +255,32 @@ class OpenAIPolicy:
         return await self._client.post(COMPLETIONS, body, read_answer)
 
 
-def _check(
-    max_new_tokens: int,
-    temperature: float | None,
-    top_p: float,
-    top_k: int,
-    tools: str,
-    timeout: float,
-    connect_timeout: float,
-    retries: int,
-    backoff: float,
-) -> None:
-    if max_new_tokens < 1:
-        raise ValueError(f"max_new_tokens must be at least 1, not {max_new_tokens}")
-    if temperature is not None and not temperature >= 0:
-        raise ValueError(f"temperature must be 0 or more, or None to leave it to the server, not {temperature}")
-    if not 0 < top_p <= 1:
-        raise ValueError(f"top_p must be above 0 and at most 1, not {top_p}")
-    if top_k < 0:
-        raise ValueError(f"top_k must be 0 (all tokens) or more, not {top_k}")
-    if tools not in TOOL_MODES:
-        raise ValueError(f"tools must be one of {', '.join(TOOL_MODES)}, not {tools!r}")
-    for option, seconds in (("timeout", timeout), ("connect_timeout", connect_timeout), ("backoff", backoff)):
-        if not 0 < seconds < float("inf"):
-            raise ValueError(f"{option} must be a number of seconds above 0, not {seconds}")
-    if retries < 0:
-        raise ValueError(f"retries must be 0 or more, not {retries}")
+def _check(options: Mapping[str, Any]) -> None:
+    """Refuse values that make no sense, those of a wrong type included: they come from command lines too."""
+    ranges: dict[str, tuple[type, float, float, str]] = {
+        "max_new_tokens": (int, 1, math.inf, "1 or more"),
+        "top_p": (float, _TINY, 1, "above 0 and at most 1"),
+        "top_k": (int, 0, math.inf, "0 (all tokens) or more"),
+        "timeout": (float, _TINY, _LONGEST, "a number of seconds"),
+        "connect_timeout": (float, _TINY, _LONGEST, "a number of seconds"),
+        "retries": (int, 0, math.inf, "0 or more"),
+        "backoff": (float, _TINY, _LONGEST, "a number of seconds"),
+    }
+    if options["temperature"] is not None:
+        ranges["temperature"] = (float, 0, _LONGEST, "0 or more, or None to leave it to the server")
+    for option, (kind, least, most, meaning) in ranges.items():
+        value = options[option]
+        fits = isinstance(value, int if kind is int else (int, float)) and not isinstance(value, bool)
+        if not fits or not least <= value <= most:
+            raise ValueError(f"{option} must be {meaning}, not {value!r}")
+    if options["tools"] not in TOOL_MODES:
+        raise ValueError(f"tools must be one of {', '.join(TOOL_MODES)}, not {options['tools']!r}")
+    stop = options["stop"]
+    if not isinstance(stop, (str, list, tuple)) or not all(isinstance(text, str) and text for text in stop):
+        raise ValueError(f"stop must be texts, not {stop!r}")
+    for option in ("header_env", "extra_body"):
+        if not isinstance(options[option], (Mapping, type(None))):
+            raise ValueError(f"{option} must be an object such as {{'name': ...}}, not {options[option]!r}")
 
 
 def _checked_fields(extra_body: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -195,6 +195,15 @@ def test_what_is_neutral_is_not_sent(stub: StubServer) -> None:
         ({"top_p": 0}, "top_p"),
         ({"top_k": -1}, "top_k"),
         ({"max_new_tokens": 0}, "max_new_tokens"),
+        ({"temperature": "hot"}, "temperature"),
+        ({"timeout": "fast"}, "timeout"),
+        ({"max_new_tokens": 2.5}, "max_new_tokens"),
+        ({"retries": True}, "retries"),
+        ({"stop": [1]}, "stop must be texts"),
+        ({"stop": None}, "stop must be texts"),
+        ({"extra_body": "x"}, "extra_body must be an object"),
+        ({"header_env": ["x"]}, "header_env must be an object"),
+        ({"tools": ["native"]}, "tools must be"),
         ({"tools": "yes"}, "tools must be one of auto, native, template, prompt"),
         ({"timeout": 0}, "timeout"),
         ({"retries": -1}, "retries"),
@@ -268,6 +277,21 @@ def test_a_system_message_that_never_reaches_the_model_is_noticed() -> None:
 
     with StubServer(forgetful) as server:
         assert load(server).describe()["server"]["system"] is False
+
+
+@pytest.mark.parametrize("status", [500, 503, 401])
+def test_a_server_that_falls_ill_while_it_is_asked_is_no_server_that_knows_little(status: int) -> None:
+    ill = Reply({"error": "oh"}, status=status)
+
+    def template_fails(asked: Asked) -> Reply:
+        return ill if status == 500 and asked.body["messages"][0]["role"] == "system" else talk()(asked)
+
+    with StubServer(template_fails) as server:
+        assert load(server).describe()["server"]["system"] is (status != 500)
+        asked: list[Asked] = []
+        server.answer = lambda a: (asked.append(a), ill if len(asked) > 1 else talk()(a))[1]
+        with pytest.raises(ValueError, match="no usable answer"):
+            load(server)
 
 
 def no_tools(body: dict) -> str | None:

@@ -144,14 +144,21 @@ class _Prober:
         return answer
 
     async def try_out(self, *messages: Mapping[str, Any], **fields: Any) -> Answer | Refusal:
-        """An answer, or why the server will not have it: a failing chat template is often an HTTP 500."""
+        """An answer, or why the server will not have it.
+
+        Raises:
+            Fault: It does not say; what a server takes must not be guessed while it is ill.
+        """
         try:
             return await self.ask(*messages, **fields)
         except Fault as fault:
-            if fault.status < 500:
+            if fault.status != 500:
                 raise
+            await self.ask()  # A failing chat template is often an HTTP 500, and so is a failing server.
             return Refusal(str(fault), fault.status)
         except Refusal as refusal:
+            if refusal.status in (401, 403):  # The key was good a moment ago.
+                raise Fault(str(refusal), status=refusal.status) from None
             return refusal
 
 
