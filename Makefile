@@ -4,10 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 SIMULATORS := $(VENV)/.simulators
+# vLLM pins what it stands on, so it has an environment of its own.
+VLLM := .venv-vllm
 # More flags for pip, for example an index with CPU builds of torch.
 PIP_FLAGS ?=
 
-.PHONY: install simulators bench test lint format nano clean
+.PHONY: install simulators vllm bench test test-vllm lint format nano clean
 
 install: $(INSTALLED)
 
@@ -29,12 +31,26 @@ $(SIMULATORS): $(INSTALLED)
 	command -v chromedriver || { apt-get update --quiet && apt-get install --quiet --yes chromium chromium-driver; } || true
 	touch $(SIMULATORS)
 
+# For `vllm:` policies and `vllm serve`: acenv and vLLM for CPUs, every package pinned (Linux).
+vllm: $(VLLM)/.installed
+
+$(VLLM)/.installed: pyproject.toml constraints-vllm.txt
+	$(PYTHON) -m venv $(VLLM)
+	# First torch with what it needs; then the list, and nothing that is not on it.
+	$(VLLM)/bin/pip install --quiet $(PIP_FLAGS) --constraint constraints-vllm.txt torch
+	$(VLLM)/bin/pip install --quiet $(PIP_FLAGS) --no-deps --requirement constraints-vllm.txt
+	$(VLLM)/bin/pip install --quiet $(PIP_FLAGS) --no-deps --editable .
+	touch $@
+
 bench: $(INSTALLED)
 	$(BIN)/acenv bench --model nano --difficulty easy --episodes 100 --jobs 2 --out runs/bench \
 		--policy-option max_new_tokens=64 --policy-option capacity=100
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest
+
+test-vllm: $(VLLM)/.installed
+	$(VLLM)/bin/python -m pytest tests/policies/test_vllm_policy.py
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -50,4 +66,4 @@ nano: $(INSTALLED)
 	$(BIN)/python examples/train_nano.py --out build/nano
 
 clean:
-	rm -rf $(VENV) runs build .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(VLLM) runs build .mypy_cache .ruff_cache .pytest_cache

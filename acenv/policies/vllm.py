@@ -6,8 +6,10 @@ in both; the checkpoint's folder is what goes from one to the other.
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
+import sys
 import time
 import weakref
 from collections.abc import Sequence
@@ -239,6 +241,8 @@ class VLLMPolicy:
         """Stop vLLM and its processes, and free its memory; also done when the policy is forgotten, and at exit."""
         self._under_way, self._decided = {}, []
         self._closing()
+        self._engine = None
+        gc.collect()  # Its parts refer to each other, and hold weights and cache.
 
     def _decision(self, prompt_length: int, output: Any) -> Decision:
         if output.finish_reason not in ("stop", "length"):
@@ -284,6 +288,7 @@ def _start(checkpoint: Checkpoint, *, dtype: str, **options: Any) -> Any:
     for variable, value in _ENVIRONMENT.items():
         os.environ.setdefault(variable, value)
     quiet = os.environ["VLLM_LOGGING_LEVEL"] == _ENVIRONMENT["VLLM_LOGGING_LEVEL"]
+    hook = sys.excepthook
     try:
         with silenced() if quiet else nullcontext():
             from vllm import EngineArgs, LLMEngine
@@ -303,6 +308,8 @@ def _start(checkpoint: Checkpoint, *, dtype: str, **options: Any) -> Any:
         if "root cause" in reason:  # It was in another process, which told the reason to the standard error alone.
             reason = "\n".join([reason, *getattr(error, "__notes__", ())])
         raise ValueError(f"vLLM cannot load {checkpoint.folder}: {reason}") from error
+    finally:
+        sys.excepthook = hook  # Its groups of processes, here one, put their rank in front of each traceback.
 
 
 def _for_platform(dtype: str, is_quantized: bool, options: dict[str, Any]) -> dict[str, Any]:
