@@ -69,8 +69,12 @@ def written(source_folder: Path, method: str, out: Path) -> tuple[int, float]:
     return sum(file.stat().st_size for file in files), 8 * inside / weights
 
 
-@pytest.mark.parametrize("method", CASES)
-@pytest.mark.parametrize("model", ["tiny", "nano"])
+FIRST = {method.partition(":")[0]: method for method in reversed(CASES)}  # of each method
+
+
+@pytest.mark.parametrize(
+    ("model", "method"), [*(("tiny", method) for method in CASES), *(("nano", method) for method in FIRST.values())]
+)
 def test_disk_is_known_before(tiny: Path, tmp_path: Path, model: str, method: str) -> None:
     if not installed(method):
         pytest.skip(f"needs the engine of {method}")
