@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from acenv.compressors import parse
@@ -143,6 +143,7 @@ def method_strings(draw: Callable[[st.SearchStrategy[Any]], Any]) -> str:
     return "+".join(passes)
 
 
+@settings(max_examples=40)
 @given(method_strings(), method_strings())
 def test_canonical_text_and_slug_stand_for_the_method(first: str, second: str) -> None:
     a, b = parse(first), parse(second)
