@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
 from acenv.policies.attention import Piece, Plan
@@ -14,13 +15,16 @@ from acenv.policies.jobs import Ending, Job, reason_of
 from acenv.policies.kv import Arena, span_size
 from acenv.policies.packing import packed_logits
 from acenv.policies.sampling import Sampler
-from acenv.policies.slots import Slots
+from acenv.policies.slots import Slots, common_prefix
 
 PATIENCE = 0.25
 """How many steps all conversations together may stand idle, for the sake of one larger batch: see Engine.collect."""
 
 MOST_STEPS = 8
 """Steps for which a finished answer is held back at most."""
+
+WORTHWHILE = 32
+"""Tokens that two conversations begin with in common, from which on they are copied and not read again."""
 
 SLACK = 32
 """Tokens to write for which room is made at once."""
@@ -153,9 +157,34 @@ class Engine:
                     job.span = self.slots.move(job.span, job.read + 1, job.read)
                 pieces[job] = Piece(job.span, job.read, job.tokens[-1:])
             elif budget > 0:
+                if not job.begun:
+                    self._borrow(job)
                 pieces[job] = Piece(job.span, job.read, job.ids[job.read : job.read + budget])
                 budget -= len(pieces[job].tokens)
         return dict(sorted(pieces.items(), key=lambda item: item[1].order))
+
+    def _borrow(self, job: Job) -> None:
+        """Copy the beginning of a prompt from another conversation that has read the same, if one has.
+
+        Episodes of an environment share instructions, tools and examples. Just before a prompt is read is the time to
+        look: of prompts that came together, the first ones have then been read.
+        """
+        job.begun = True
+        assert job.span is not None
+        if not self._keeps:
+            return
+        best, source = job.read + WORTHWHILE - 1, None
+        running = [(j.ids, j.read, j.span) for j in self._running if j.begun and j is not job and j.span]
+        for known, read, span in (*running, *self.slots.unpacked()):
+            # Most differ early, which a look at one place tells.
+            if min(len(known), read, len(job.ids) - 1) > best and known[best] == job.ids[best]:
+                common = common_prefix(np.asarray(known[:read]), np.asarray(job.ids[:-1]))
+                common = self.slots.usable(common, read)
+                if common > best:
+                    best, source = common, span
+        if source is not None:
+            self._arena.copy(source, job.span, best)
+            job.read = best
 
     def _forward(self, pieces: dict[Job, Piece]) -> tuple[list[int], Sequence[float | None]]:
         """See :meth:`Sampler.pick`."""

@@ -27,6 +27,7 @@ class Job:
         done: Whether it has ended.
         span: Where its keys and values lie, while it is under way.
         read: How many tokens lie there.
+        begun: Whether reading of the prompt has begun.
     """
 
     slot: int
@@ -40,6 +41,7 @@ class Job:
     done: bool = False
     span: Span | None = None
     read: int = 0
+    begun: bool = False
 
     @property
     def worst(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,11 +20,12 @@ class _Kept:
     tokens: NDArray[np.int64]
     place: Span | Packed
 
-    def common(self, ids: Sequence[int]) -> int:
-        """How many tokens of a prompt are here; its last one never is, since it has to be read for what follows."""
-        length = min(len(self.tokens), len(ids) - 1)
-        differs = np.flatnonzero(self.tokens[:length] != np.asarray(ids[:length]))
-        return int(differs[0]) if len(differs) else length
+
+def common_prefix(known: NDArray[np.int64], ids: NDArray[np.int64]) -> int:
+    """How many tokens two texts begin with in common."""
+    length = min(len(known), len(ids))
+    differs = np.flatnonzero(known[:length] != ids[:length])
+    return int(differs[0]) if len(differs) else length
 
 
 class Slots:
@@ -77,16 +78,27 @@ class Slots:
         kept = self._kept.pop(slot, None)
         if kept is None:
             return self.allocate(room), 0
-        common = kept.common(ids)
+        # The last token of a prompt is read in any case, for what follows it.
+        common = common_prefix(kept.tokens, np.asarray(ids[:-1]))
         if isinstance(kept.place, Packed):
-            if common < complete(len(kept.tokens)):
-                common = complete(common)  # A group is quantised as a whole, or not at all.
+            common = self.usable(common, len(kept.tokens))
             span = self.allocate(room)
             self._arena.unpack(kept.place, span, common)
             return span, common
         if kept.place.size >= span_size(room):
             return kept.place, common
         return self.move(kept.place, room, common), common
+
+    def usable(self, common: int, length: int) -> int:
+        """How much of ``length`` tokens can be taken over where the first ``common`` ones would serve."""
+        # A group of tokens is quantised as a whole, or not at all.
+        return complete(common) if self._arena.quantizer is not None and common < complete(length) else common
+
+    def unpacked(self) -> Iterator[tuple[NDArray[np.int64], int, Span]]:
+        """The tokens that are kept in the arena, how many they are, and where they lie."""
+        for kept in self._kept.values():
+            if isinstance(kept.place, Span):
+                yield kept.tokens, len(kept.tokens), kept.place
 
     def move(self, span: Span, room: int, length: int) -> Span:
         """Exchange a span for a larger one, with its first ``length`` tokens."""

@@ -24,6 +24,14 @@ def request(slot: int, words: int, step: int = 0) -> Request:
     return Request(slot, 100 + slot, step, [{"role": "user", "content": f"{slot} " + "the cat sat on " * words}])
 
 
+INSTRUCTIONS: Message = {"role": "system", "content": "the dog ran home and the cat sat on the mat: user ran " * 3}
+
+
+def instructed(request: Request) -> Request:
+    """The request of an environment whose episodes all begin with the same instructions."""
+    return Request(request.slot, request.seed, request.step, [INSTRUCTIONS, *request.messages])
+
+
 def next_turn(request: Request, decision: Decision, text: str) -> Request:
     said: list[Message] = [{"role": "assistant", "content": decision.action}, {"role": "user", "content": text}]
     return Request(request.slot, request.seed, request.step + 1, [*request.messages, *said])
@@ -62,7 +70,7 @@ TALK = st.lists(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(TALK, st.integers(0, 2))
 def test_no_order_of_joining_changes_an_answer(
     alone: HFPolicy, streams: list[HFPolicy], talk: list[tuple[int, int, bool, int]], which: int
@@ -84,6 +92,8 @@ def test_no_order_of_joining_changes_an_answer(
         while slot in under_way:
             collect()
         asked = request(slot, words)
+        if words % 2:
+            asked = instructed(asked)
         if goes_on and slot in last and last[slot][1].finish != "context":
             asked = next_turn(*last[slot], f"and {words}")
         under_way[slot] = asked
@@ -153,6 +163,34 @@ def test_a_turn_costs_its_new_tokens_and_not_its_history(tiny_checkpoint: Path) 
         asked = [next_turn(r, d, f"go {turn}") for r, d in zip(asked, decisions, strict=True)]
         counts.clear()
     assert policy.kept()[0] > 0 and forgets.kept() == (0, 0)
+
+
+@pytest.mark.parametrize("bits", [None, 4])
+def test_instructions_that_episodes_share_are_read_once(tiny_checkpoint: Path, bits: int | None) -> None:
+    policy, forgets = (load(tiny_checkpoint, kv_bits=bits, reuse_cache=reuse) for reuse in (True, False))
+    counts = count_tokens(policy)
+    first, *others = [instructed(request(slot, 1 + slot)) for slot in range(6)]
+    policy.submit([first])
+    policy.collect(0.0)  # it is read, and under way
+    own = counts[0]
+    policy.submit(others)
+    policy.collect(0.0)
+    shared = len(policy.tokenizer(INSTRUCTIONS["content"], add_special_tokens=False).input_ids) // 32 * 32
+    assert counts[1] <= 5 * (own - shared) + 5 * 5 * 8
+    for _ in range(4):
+        policy.collect(0.0)
+    # All of the first prompt is the beginning of this one, and the model has written beyond it.
+    longer = next_turn(first, Decision("the dog"), "and the cat")
+    longer = Request(7, 1, 1, longer.messages)
+    policy.submit([longer])
+    found: dict[int, Decision] = {}
+    while len(found) < 7:
+        found |= dict(policy.collect())
+    assert found == {r.slot: forgets.act([r])[0] for r in (first, *others, longer)}
+    counts.clear()
+    if bits is None:  # from what is kept, too
+        policy.act([instructed(request(9, 1))])
+        assert counts[0] <= own - shared
 
 
 def test_a_template_that_changes_earlier_turns_is_read_anew_from_there(tiny_checkpoint: Path, tmp_path: Path) -> None:
