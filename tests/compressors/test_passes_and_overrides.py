@@ -20,7 +20,6 @@ load_file = pytest.importorskip("safetensors.torch").load_file
 PRUNING = [name for name, row in METHODS.items() if row.options().target().bits is None]
 QUANTISING = [name for name in METHODS if name not in PRUNING]
 GROUP = {"gptq": ":group_size=32,desc_act=true", "rtn": ":group_size=32,bits=3", "awq": ":group_size=32"}
-NEEDS = {"autoawq": "awq"}
 
 
 def manifest(folder: Path) -> dict[str, Any]:
