@@ -19,7 +19,7 @@ from acenv.compression import dense_folder
 from acenv.compressors import MANIFEST, compress, parse
 from acenv.compressors.checkpoint import fingerprint, read_source
 from acenv.compressors.job import check_method
-from acenv.evaluation import evaluate
+from acenv.evaluation import PolicyError, evaluate
 from acenv.plan import DENSE, NOISE, Arena, Plan, Version, read_json, write_json
 from acenv.policies import load_policy
 from acenv.runs import Results, RunError
@@ -306,9 +306,11 @@ def _act(watcher: Watcher, plan: Plan, arena: Arena, policy: Policy, episodes: i
         done()
 
     out = arena.run(policy.name)
-    evaluate(arena.env_ids, policy, range(episodes), out=out, env_kwargs=arena.env_kwargs, progress=count)
+    results = evaluate(arena.env_ids, policy, range(episodes), out=out, env_kwargs=arena.env_kwargs, progress=count)
     for _ in range(total - len(fresh)):  # finished by an earlier start
         done()
+    if not results.returns():
+        raise PolicyError(f"no episode could be finished; the first says: {results.errors[0].error}")
 
 
 _loaded: dict[str, Policy] = {}

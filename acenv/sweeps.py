@@ -27,7 +27,7 @@ from acenv.evaluation import versions
 from acenv.grid import GridPoint, expand
 from acenv.plan import DENSE, NOISE, Arena, Plan, Version, check_plan, claim, make_versions, read_json, write_json
 from acenv.registry import resolve_env_ids
-from acenv.runs import Results
+from acenv.runs import Results, RunError
 from acenv.steps import carry_out
 from acenv.workers import Silent, Watcher
 
@@ -132,11 +132,11 @@ def load_sweep(folder: str | Path) -> Sweep:
 
     Raises:
         RunError: It is no sweep folder, or the sweep has not finished.
-        ValueError: It is damaged.
+        ValueError: What it holds are no points.
     """
     data = read_json(Path(folder) / "sweep.json", "is no sweep folder")
     if "points" not in data:
-        raise ValueError(f"{folder} holds a sweep that has not finished; start it again")
+        raise RunError(f"{folder} holds a sweep that has not finished; start it again")
     return Sweep.from_dict(data)
 
 
@@ -160,9 +160,9 @@ def _collect(
         noise[arena.difficulty], returns[arena.difficulty] = {}, {}
         for suite, ids in members.items():
             reference = _part(dense, ids)
-            floor = compare_all(reference, {NOISE: _part(again, ids)})[NOISE]
-            comparisons = compare_all(reference, {slug: _part(run, ids) for slug, run in runs.items()})
-            noise[arena.difficulty][suite] = noise_reach(floor.overall)
+            floor = _compare(reference, {NOISE: _part(again, ids)}).get(NOISE)
+            comparisons = _compare(reference, {slug: _part(run, ids) for slug, run in runs.items()})
+            noise[arena.difficulty][suite] = noise_reach(floor.overall) if floor is not None else math.nan
             means = reference.mean_returns().values()
             returns[arena.difficulty][suite] = math.fsum(means) / len(means) if means else math.nan
             points += [
@@ -192,7 +192,7 @@ def _point(
     suite: str,
     arena: Arena,
     comparison: Comparison | None,
-    floor: Comparison,
+    floor: Comparison | None,
     failed: Mapping[str, str],
 ) -> Point:
     asked = next(point for point in grid if str(point.method) == version.method)
@@ -205,7 +205,7 @@ def _point(
         sparsity=asked.sparsity,
         suite=suite,
         difficulty=arena.difficulty,
-        failed=failed.get(version.slug, ""),
+        failed=failed.get(version.slug, "" if comparison is not None else f"no episode of {suite} could be finished"),
     )
     if comparison is None:
         return point
@@ -227,13 +227,19 @@ def _measured(plan: Plan, version: Version) -> dict[str, Any]:
     return {name: value for name, value in manifest["measured"].items() if value is not None}
 
 
+def _compare(reference: Results, runs: Mapping[str, Results]) -> dict[str, Comparison]:
+    """The comparisons of the runs that have an episode in common with the reference."""
+    scored = reference.returns().keys()
+    return compare_all(reference, {name: run for name, run in runs.items() if scored & run.returns().keys()})
+
+
 def _part(results: Results, env_ids: Sequence[str]) -> Results:
     """The episodes of some environments."""
     return Results(results.manifest, [episode for episode in results.episodes if episode.env_id in env_ids])
 
 
 def _write_arena_report(plan: Plan, arena: Arena, dense: Results, runs: Mapping[str, Results], again: Results) -> None:
-    comparisons = compare_all(dense, runs)
+    comparisons = _compare(dense, runs)
     data = ReportData(
         title=f"What compression cost {plan.model}",
         model=plan.model,
@@ -242,7 +248,7 @@ def _write_arena_report(plan: Plan, arena: Arena, dense: Results, runs: Mapping[
         candidates=tuple(
             candidate(plan.folder, slug, runs[slug], comparison) for slug, comparison in comparisons.items()
         ),
-        noise=compare_all(dense, {NOISE: again})[NOISE],
+        noise=_compare(dense, {NOISE: again}).get(NOISE),
         created=dense.manifest.get("created", ""),
         versions=versions() | dense.manifest.get("versions", {}),
     )

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -21,6 +22,7 @@ from acenv.analysis.plots import plot_dose
 from acenv.cli import main
 from acenv.compressors import parse
 from acenv.grid import expand
+from acenv.policies import FunctionPolicy
 from acenv.sweeps import load_sweep
 
 POLICY = {"max_new_tokens": 24, "capacity": 16}
@@ -187,17 +189,31 @@ def test_a_larger_sweep_adds_to_it_and_only_acts_where_something_is_new(
 
 
 def test_a_failure_is_recorded_and_has_its_own_exit_code(
-    folder: Path, tmp_path: Path, burn_down: Callable[[str], None], capsys: pytest.CaptureFixture[str]
+    folder: Path,
+    tmp_path: Path,
+    burn_down: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    def dumb(messages: Any) -> str:
+        raise RuntimeError("no tongue")
+
+    def load(spec: str, **options: Any) -> Any:
+        broken = options["name"] == "magnitude-2x4"
+        return FunctionPolicy(dumb, name="magnitude-2x4") if broken else acenv.load_policy(spec, **options)
+
     burn_down("0.6")
+    monkeypatch.setattr("acenv.steps.load_policy", load)
+    more = ["--methods", "magnitude:pattern=2:4", "--baseline", str(folder)]
     with pytest.raises(SystemExit) as ended:
-        main([*COMMAND, "--out", str(tmp_path / "sweep"), "--baseline", str(folder)])
+        main([*COMMAND, "--out", str(tmp_path / "sweep"), *more])
     printed = capsys.readouterr()
     assert ended.value.code == 3
     assert "burnt down" in printed.err and "failed" in printed.out and "magnitude-30" in printed.out
     found = load_sweep(tmp_path / "sweep")
-    assert list(found.failed) == ["magnitude-60"]
-    assert [math.isnan(p.retention.estimate) for p in found.at("ToolSandbox", "easy")] == [False, True]
+    assert list(found.failed) == ["magnitude-60", "magnitude-2x4"]
+    assert "no tongue" in found.failed["magnitude-2x4"]
+    assert [math.isnan(p.retention.estimate) for p in found.at("ToolSandbox", "easy")] == [False, True, True]
     assert "burnt down" in (tmp_path / "sweep" / "report.html").read_text(encoding="utf-8")
     dense = [acenv.Results.load(path / "easy" / "runs" / "dense").episodes for path in (folder, tmp_path / "sweep")]
     assert {e.key: e.seconds for e in dense[1]}.items() <= {e.key: e.seconds for e in dense[0]}.items()

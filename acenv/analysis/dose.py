@@ -36,7 +36,7 @@ class Point:
         megabytes: Size on disk, in units of 10^6 bytes; ``nan`` if unknown.
         divergence: KL divergence from the original on held-out texts, in nats; ``nan`` if unknown.
         overall: Mean over the environments, against the original's; ``None`` if the version failed.
-        in_noise: Whether the original against itself moves as much; ``None`` if the version failed.
+        in_noise: Whether the original against itself moves as much; ``None`` if that was not measured.
         errors: Error episodes of the version and of the original; they are in no score.
         failed: Why there is no such version, or it could not act; empty if all went well.
     """

@@ -77,7 +77,7 @@ def row(point: Point) -> list[str]:
         f"{_number(kept.estimate, '.1%')} {_percent_bounds(point)}".strip(),
         interval_text(point.overall.difference),
         "<.001" if p < 0.001 else f"{p:.3f}",
-        "inside" if point.in_noise else "outside",
+        "–" if point.in_noise is None else "inside" if point.in_noise else "outside",
     ]
 
 
