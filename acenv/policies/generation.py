@@ -12,7 +12,7 @@ import torch
 
 from acenv.policies.attention import Piece, Plan
 from acenv.policies.jobs import Ending, Job, reason_of
-from acenv.policies.kv import Arena, span_size
+from acenv.policies.kv import Arena, Span, span_size
 from acenv.policies.packing import packed_logits
 from acenv.policies.sampling import Sampler
 from acenv.policies.slots import Slots, common_prefix
@@ -115,6 +115,8 @@ class Engine:
 
     def _advance(self, pieces: dict[Job, Piece]) -> None:
         """Give every job its next token."""
+        if not pieces:
+            return  # They have all failed.
         try:
             tokens, logprobs = self._forward(pieces)
         except (torch.OutOfMemoryError, RuntimeError, IndexError) as error:
@@ -142,35 +144,43 @@ class Engine:
             taken += span_size(job.worst)
             if self._running and taken > self._affordable:
                 return
-            self._waiting.popleft()
-            job.span, job.read = self.slots.claim(job.slot, job.ids, len(job.ids) + min(job.limit, SLACK))
-            self._running.append(job)
+            self._running.append(self._waiting.popleft())
 
     def _pieces(self) -> dict[Job, Piece]:
         """What is read in this step: the last token of all that write, and of prompts as much as the budget allows."""
         pieces = {}
         budget = self._budget
-        for job in self._running:
-            assert job.span is not None
+        for job in list(self._running):
+            try:
+                span = self._span_of(job)
+            except (torch.OutOfMemoryError, RuntimeError) as error:
+                job.error = reason_of(error)
+                self._finish(job)
+                continue
             if job.tokens:
-                if job.read >= job.span.size:
-                    job.span = self.slots.move(job.span, job.read + 1, job.read)
-                pieces[job] = Piece(job.span, job.read, job.tokens[-1:])
+                pieces[job] = Piece(span, job.read, job.tokens[-1:])
             elif budget > 0:
                 if not job.begun:
-                    self._borrow(job)
-                pieces[job] = Piece(job.span, job.read, job.ids[job.read : job.read + budget])
+                    self._borrow(job, span)
+                pieces[job] = Piece(span, job.read, job.ids[job.read : job.read + budget])
                 budget -= len(pieces[job].tokens)
         return dict(sorted(pieces.items(), key=lambda item: item[1].order))
 
-    def _borrow(self, job: Job) -> None:
+    def _span_of(self, job: Job) -> Span:
+        """Where a job's keys and values lie, with room for one more."""
+        if job.span is None:
+            job.span, job.read = self.slots.claim(job.slot, job.ids, len(job.ids) + min(job.limit, SLACK))
+        elif job.read >= job.span.size:
+            job.span = self.slots.move(job.span, job.read + 1, job.read)
+        return job.span
+
+    def _borrow(self, job: Job, target: Span) -> None:
         """Copy the beginning of a prompt from another conversation that has read the same, if one has.
 
         Episodes of an environment share instructions, tools and examples. Just before a prompt is read is the time to
         look: of prompts that came together, the first ones have then been read.
         """
         job.begun = True
-        assert job.span is not None
         if not self._keeps:
             return
         best, source = job.read + WORTHWHILE - 1, None
@@ -183,7 +193,7 @@ class Engine:
                 if common > best:
                     best, source = common, span
         if source is not None:
-            self._arena.copy(source, job.span, best)
+            self._arena.copy(source, target, best)
             job.read = best
 
     def _forward(self, pieces: dict[Job, Piece]) -> tuple[list[int], Sequence[float | None]]:
@@ -200,7 +210,8 @@ class Engine:
         self._finished.append(job)
 
     def _leave(self, job: Job, *, keep: bool) -> None:
-        assert job.span is not None
+        if job.span is None:
+            return
         if keep:
             self.slots.keep(job.slot, (job.ids + job.tokens)[: job.read], job.span)
         else:

@@ -170,11 +170,12 @@ class Arena:
 
     def _grow(self) -> None:
         """Double the arena, so that all sizes stay powers of two."""
-        old, self.size = self.size, 2 * self.size or _FIRST
+        old, size = self.size, 2 * self.size or _FIRST
         for layer in self._layers:
             if layer is not None:
-                layer.resize(self.size)
-        self.free(Span(old, self.size - old))
+                layer.resize(size)
+        self.size = size  # Only now: where memory does not suffice, all is as it was.
+        self.free(Span(old, size - old))
 
 
 def span_size(tokens: int) -> int:

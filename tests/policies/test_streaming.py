@@ -275,25 +275,13 @@ def test_logprobs_are_those_of_the_model(tiny_checkpoint: Path, tiny_model: Any)
 
 
 @pytest.fixture(scope="module")
-def sliding_checkpoint(tiny_tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sliding_checkpoint(tiny_model: Any, tiny_tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model that attends to the last 16 tokens only."""
     torch.manual_seed(0)
-    config = transformers.MistralConfig(
-        vocab_size=len(tiny_tokenizer),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=256,
-        sliding_window=16,
-        initializer_range=0.3,
-        pad_token_id=0,
-        bos_token_id=1,
-        eos_token_id=2,
-    )
+    like = {k: v for k, v in tiny_model.config.to_diff_dict().items() if k not in ("model_type", "architectures")}
     folder = tmp_path_factory.mktemp("checkpoints") / "sliding"
-    transformers.MistralForCausalLM(config).save_pretrained(folder)
+    model = transformers.MistralForCausalLM(transformers.MistralConfig(**like, sliding_window=16))
+    model.save_pretrained(folder)
     tiny_tokenizer.save_pretrained(folder)
     return folder
 
