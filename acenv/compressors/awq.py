@@ -15,7 +15,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from acenv.compressors.gptq import _engine as gptqmodel
+from acenv.compressors.gptq import gptqmodel
 from acenv.compressors.options import Options, Target, group_slug, option
 
 if TYPE_CHECKING:

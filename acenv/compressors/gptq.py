@@ -61,7 +61,7 @@ def run(job: Job) -> None:
     Raises:
         Exception: Whatever the engine raises.
     """
-    engine = _engine()
+    engine = gptqmodel()
     import torch
     from gptqmodel.looper import loop_processor
 
@@ -126,7 +126,7 @@ def load(folder: Path, dtype: Any) -> Any:
     """Load a quantised checkpoint on the CPU with kernels that unpack in plain torch."""
     import torch
 
-    engine = _engine()
+    engine = gptqmodel()
     kind = torch.bfloat16 if dtype == torch.float32 else dtype  # the kernels know 16 bit only
     return engine.GPTQModel.load(str(folder), device="cpu", dtype=kind, backend=engine.BACKEND.GPTQ_TORCH).model
 
@@ -138,7 +138,8 @@ def dense_weight(module: Any) -> Any:
     return module.weight.detach().float()  # it was left dense
 
 
-def _engine() -> Any:
+def gptqmodel() -> Any:
+    """The engine, imported."""
     # Read when gptqmodel is imported; with fewer than two workers it refuses to start.
     os.environ.setdefault("GPTQMODEL_CPU_WORKERS", "2")
     import gptqmodel
