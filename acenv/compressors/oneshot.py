@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from acenv.compressors.memory import tracing
+
 
 def calibrated(model: Any, recipe: Sequence[Any], sequences: Sequence[Sequence[int]]) -> None:
     """Apply modifiers to a model in place, all in one walk through its layers.
@@ -23,11 +25,12 @@ def calibrated(model: Any, recipe: Sequence[Any], sequences: Sequence[Sequence[i
         {"input_ids": torch.tensor([ids]), "attention_mask": torch.ones(1, len(ids), dtype=torch.long)}
         for ids in sequences
     ]
-    oneshot(
-        model=model,
-        recipe=list(recipe),
-        dataset=DataLoader(samples, batch_size=None),
-        num_calibration_samples=len(samples),
-        shuffle_calibration_samples=False,
-        pipeline="sequential",
-    )
+    with tracing():
+        oneshot(
+            model=model,
+            recipe=list(recipe),
+            dataset=DataLoader(samples, batch_size=None),
+            num_calibration_samples=len(samples),
+            shuffle_calibration_samples=False,
+            pipeline="sequential",
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from acenv.checkpoint import INDEX, Tensor, tensor_bytes
 SHARD_BYTES = 4 * 10**9
 """Bytes of tensors in a file, unless a single one is larger."""
 
-CHUNK = 1 << 22
+CHUNK = 1 << 21
 """Weights that are worked on at once; the rows of a matrix are independent of each other."""
 
 _NAMES = {
@@ -48,8 +49,6 @@ def read_stored(tensors: Mapping[str, Tensor], names: Iterable[str]) -> Iterator
         tensors: All tensors of the checkpoint.
         names: Those to read, in this order.
     """
-    from contextlib import ExitStack
-
     from safetensors import safe_open
 
     with ExitStack() as stack:
@@ -76,7 +75,7 @@ def write_stored(
     Args:
         out: An existing folder.
         layout: Type and shape of every tensor; the files are cut in this order.
-        tensors: Torch tensors by name, in any order that does not jump between files.
+        tensors: Torch tensors by name, in any order.
         shard_bytes: Bytes of tensors in a file, unless a single one is larger.
 
     Raises:
