@@ -22,7 +22,7 @@ from acenv.compressors.calibration import Texts, check_types, summary, tokenize
 from acenv.compressors.checkpoint import Source, copy_companions, fingerprint, read_source
 from acenv.compressors.estimate import Estimate, estimate
 from acenv.compressors.job import Job, check_method
-from acenv.compressors.memory import give_back
+from acenv.compressors.memory import given_back
 from acenv.compressors.method import METHODS, Method, parse
 from acenv.compressors.options import CompressionError, Options, Target
 from acenv.silence import silenced
@@ -84,7 +84,7 @@ def compress(
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     try:
-        with silenced():
+        with silenced(), given_back():
             result, manifest = _compress(plan, layers, source, calibration, heldout, work)
         manifest["calibration"] = {"spec": calibrated_on, **manifest["calibration"]}
         (result / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
@@ -190,7 +190,6 @@ def _release(source: Source) -> None:
     if core is not None and core.active_session().state.model is not None:
         core.reset_session()
     gc.collect()
-    give_back()
 
 
 def _check_out(folder: Path, source: Source) -> None:

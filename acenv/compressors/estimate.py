@@ -27,7 +27,7 @@ HELDOUT_TOKENS = 2048
 
 _BLOCK = re.compile(r".*?\.\d+\.")
 # Anonymous memory of an interpreter that has the engine loaded and has compressed a model of next to no weights.
-_BASE = {"torch": 350e6, "llmcompressor": 450e6, "gptqmodel": 800e6}
+_BASE = {"torch": 350e6, "llmcompressor": 430e6, "gptqmodel": 640e6}
 # Seconds that the libraries take to load, in units of the time of 100,000 turns of a Python loop.
 _LOADING = {"torch": 4000, "llmcompressor": 5000, "gptqmodel": 6500}
 

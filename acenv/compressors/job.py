@@ -12,12 +12,8 @@ from typing import Any
 
 from acenv.checkpoint import check_complete
 from acenv.compressors.checkpoint import DTYPES, Source, check_shapes
-from acenv.compressors.memory import give_back
 from acenv.compressors.method import Method, Pass
 from acenv.compressors.options import Options, Target, number_text
-
-_FREED = 1 << 26
-"""Bytes that may be freed before they are given back to the system."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,15 +121,10 @@ def to_source_dtype(model: Any, source: Source) -> None:
     import torch
 
     dtype = getattr(torch, source.dtype)
-    freed = 0
     for name, parameter in model.named_parameters():
         if parameter.is_floating_point():
             stored = source.tensors.get(name)
-            freed += parameter.nbytes
             parameter.data = parameter.data.to(getattr(torch, DTYPES[stored.dtype]) if stored else dtype)
-            if freed > _FREED:
-                give_back()
-                freed = 0
     model.config.dtype = dtype
 
 

@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 import ctypes
-import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
+
+_MMAP_THRESHOLD = -3  # as malloc.h numbers the parameters of mallopt
+_OWN_MAPPING = 1 << 20
+_LARGEST_THRESHOLD = 1 << 25
 
 
-def give_back() -> None:
-    """Give freed memory back to the system.
+@contextmanager
+def given_back() -> Iterator[None]:
+    """Give the memory of weights back to the system as soon as they are freed, for the length of a ``with`` block.
 
     glibc keeps it for later, in a heap for each thread: weights that one thread has loaded leave room that no other
-    uses, and a model is in memory twice where its weights are replaced one by one.
+    uses, and a model is in memory twice where its weights are replaced one by one. Here everything of a megabyte and
+    more has a mapping of its own. Afterwards it is as in any process that has freed a few large tensors: glibc has then
+    raised the limit to its largest value by itself.
     """
-    trim = _trimmer()
-    if trim is not None:
-        trim(0)
+    library = _glibc()
+    if library is None:
+        yield
+        return
+    library.mallopt(_MMAP_THRESHOLD, _OWN_MAPPING)
+    try:
+        yield
+    finally:
+        library.mallopt(_MMAP_THRESHOLD, _LARGEST_THRESHOLD)
+        library.malloc_trim(0)
 
 
 @contextmanager
@@ -36,10 +50,9 @@ def tracing() -> Iterator[None]:
         registered.update(before)
 
 
-@functools.cache
-def _trimmer() -> Callable[[int], int] | None:
+def _glibc() -> Any:
     try:
-        trim: Callable[[int], int] = ctypes.CDLL("libc.so.6").malloc_trim
-    except (OSError, AttributeError):  # another C library
+        library = ctypes.CDLL("libc.so.6")
+        return library if hasattr(library, "malloc_trim") and hasattr(library, "mallopt") else None
+    except OSError:  # another system, or another C library
         return None
-    return trim
