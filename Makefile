@@ -36,9 +36,10 @@ vllm: $(VLLM)/.installed
 
 $(VLLM)/.installed: pyproject.toml constraints-vllm.txt
 	$(PYTHON) -m venv $(VLLM)
-	# First torch with what it needs; then the list, and nothing that is not on it.
-	$(VLLM)/bin/pip install --quiet $(PIP_FLAGS) --constraint constraints-vllm.txt torch
-	$(VLLM)/bin/pip install --quiet $(PIP_FLAGS) --no-deps --requirement constraints-vllm.txt
+	# First torch with what it needs; then the list, and nothing that is not on it. Most of it is never imported, and so
+	# not worth being compiled.
+	$(VLLM)/bin/pip install --quiet $(PIP_FLAGS) --no-compile --constraint constraints-vllm.txt torch
+	$(VLLM)/bin/pip install --quiet $(PIP_FLAGS) --no-compile --no-deps --requirement constraints-vllm.txt
 	$(VLLM)/bin/pip install --quiet $(PIP_FLAGS) --no-deps --editable .
 	touch $@
 

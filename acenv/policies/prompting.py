@@ -33,7 +33,8 @@ class Prompter:
         self.chat = Chat(tokenizer)
         self.context = context
         # Without a template nothing but the next speaker's name shows that the assistant has finished.
-        self.stop = tuple(stop) if self.chat.has_template else (*stop, "\nuser:", "\nsystem:")
+        texts = (stop,) if isinstance(stop, str) else tuple(stop)
+        self.stop = texts if self.chat.has_template else (*texts, "\nuser:", "\nsystem:")
         self.stop_ids = stop_token_ids(tokenizer, generation_config, self.chat)
 
     def read(self, requests: Sequence[Request]) -> tuple[dict[int, list[int]], dict[int, Decision]]:

@@ -28,6 +28,7 @@ from acenv.policies.transformers import check_dtype, pick_dtype
 from acenv.silence import silenced
 from acenv.types import Decision, EngineError, FinishReason, Request, Usage
 
+_INT8_ACTIVATIONS = "VLLM_CPU_INT4_W4A8"
 _ENVIRONMENT = {
     # The engine runs in this process: nothing is left behind when it ends, errors keep their reasons, what is sent to
     # it first is computed first, and a script needs no main guard.
@@ -36,6 +37,8 @@ _ENVIRONMENT = {
     "VLLM_NO_USAGE_STATS": "1",
     # Without it a model that computes nan says token 0, again and again.
     "VLLM_RAISE_ON_LOGIT_NANS": "1",
+    # On processors with AMX vLLM would round the activations of 4 bit checkpoints to 8 bits: another model.
+    _INT8_ACTIVATIONS: "0",
 }
 
 
@@ -101,6 +104,8 @@ class VLLMPolicy:
         check_dtype(dtype)
         if tensor_parallel_size < 1 or (max_model_len is not None and max_model_len < 2):
             raise ValueError("tensor_parallel_size must be at least 1, and max_model_len at least 2")
+        if not 0 < gpu_memory_utilization <= 1 or (kv_cache_gib is not None and not kv_cache_gib > 0):
+            raise ValueError("gpu_memory_utilization must be above 0 and at most 1, and kv_cache_gib above 0")
         self.name = name or Path(source).name
         self.capacity = capacity
         self.max_new_tokens = max_new_tokens
@@ -150,6 +155,7 @@ class VLLMPolicy:
             "kv_cache_dtype": kv_cache_dtype,
             "tensor_parallel_size": tensor_parallel_size,
             "enforce_eager": limits.model_config.enforce_eager,
+            **({_INT8_ACTIVATIONS: True} if os.environ[_INT8_ACTIVATIONS] != "0" else {}),
             "versions": {"vllm": _version()} | {n: version(n) for n in ("torch", "transformers", "tokenizers")},
         }
         self._count = 0
