@@ -7,8 +7,8 @@ Each method runs in a process of its own, once with a model so small that only t
 with the real one. What is sampled is anonymous memory (RssAnon and RssShmem of the process and its children), every few
 milliseconds. Mapped files are left out: the pages of a mapped checkpoint lie in the page cache, and the system takes
 them back when it wants to. The bound is the base, the model in the type that it is computed in, and twice its largest
-layer; methods that stream (magnitude, rtn) have to do without the model while they compress. The check afterwards loads
-the dense and the compressed model one after the other to compare their logits.
+layer; methods that stream (magnitude, rtn) do without the model while they compress. Before that the dense model
+says what it makes of the held-out texts (prepare), and afterwards the compressed one (check).
 """
 
 from __future__ import annotations
@@ -98,11 +98,11 @@ def calibration() -> list[str]:
     return [" ".join(f"w{i}" for i in row) for row in ids.tolist()]
 
 
-def watch(model: Path, method: str, out: Path) -> tuple[list[Sample], list[Sample]]:
+def watch(model: Path, method: str, out: Path) -> dict[str, int]:
     """Compress in a process of its own and sample its memory.
 
     Returns:
-        Samples while it compressed, and while it checked the result.
+        The peak of each phase, in bytes.
     """
     command = [sys.executable, "-c", RUN, str(model), method, str(out), json.dumps(calibration())]
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
@@ -118,8 +118,15 @@ def watch(model: Path, method: str, out: Path) -> tuple[list[Sample], list[Sampl
     if process.returncode:
         sys.exit(f"{method} failed:\n{output[-3000:]}")
     seconds = json.loads((out / "compression.json").read_text())["measured"]["seconds"]
-    begin = float(output.split()[-1]) - seconds["check"]
-    return [s for s in samples if s.seconds < begin], [s for s in samples if s.seconds >= begin]
+    done = float(output.split()[-1])
+    check = done - seconds["check"]
+    compress = check - seconds["compress"]
+    # What lies between two phases belongs to neither, and is short.
+    spans = {"prepare": (0.0, compress - 0.1), "compress": (compress + 0.1, check - 0.1), "check": (check + 0.1, done)}
+    return {
+        phase: max((s.used for s in samples if start <= s.seconds < end), default=0)
+        for phase, (start, end) in spans.items()
+    }
 
 
 def family(pid: int) -> list[int]:
@@ -158,12 +165,10 @@ def main() -> None:
         print(f"{parameters / 1e6:.0f} M weights, computed in {compute_dtype(source)}; sizes in MB")
         print(f"{'method':34} {'phase':9} {'base':>7} {'peak':>7} {'bound':>7}  peak above the base / model")
         for i, method in enumerate(arguments.methods):
-            idle = max(sample.used for phase in watch(base, method, Path(folder, f"base-{i}")) for sample in phase)
-            phases = watch(model, method, Path(folder, f"out-{i}"))
-            for phase, samples in zip(("compress", "check"), phases, strict=True):
+            idle = max(watch(base, method, Path(folder, f"base-{i}")).values())
+            for phase, peak in watch(model, method, Path(folder, f"out-{i}")).items():
                 streams = phase == "compress" and all(step.name in STREAMING for step in parse(method).passes)
                 bound = idle + (0 if streams else parameters * width) + 2 * largest_layer(source) * width
-                peak = max(sample.used for sample in samples)
                 numbers = " ".join(f"{n / 1e6:7.0f}" for n in (idle, peak, bound))
                 verdict = "" if peak <= bound else "  ABOVE THE BOUND"
                 print(f"{method:34} {phase:9} {numbers}  {(peak - idle) / parameters / width:.2f}{verdict}", flush=True)

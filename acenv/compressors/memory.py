@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 _MMAP_THRESHOLD = -3  # as malloc.h numbers the parameters of mallopt
-_OWN_MAPPING = 1 << 20
+_OWN_MAPPING = 1 << 18
 _LARGEST_THRESHOLD = 1 << 25
 
 
@@ -17,8 +17,8 @@ def given_back() -> Iterator[None]:
     """Give the memory of weights back to the system as soon as they are freed, for the length of a ``with`` block.
 
     glibc keeps it for later, in a heap for each thread: weights that one thread has loaded leave room that no other
-    uses, and a model is in memory twice where its weights are replaced one by one. Here everything of a megabyte and
-    more has a mapping of its own. Afterwards it is as in any process that has freed a few large tensors: glibc has then
+    uses, and a model is in memory twice where its weights are replaced one by one. Here everything of 256 KiB and more
+    has a mapping of its own. Afterwards it is as in any process that has freed a few large tensors: glibc has then
     raised the limit to its largest value by itself.
     """
     library = _glibc()
