@@ -154,8 +154,8 @@ def test_files_that_are_written_piece_by_piece_read_like_the_librarys(tmp_path: 
 
 
 @pytest.mark.parametrize("method", ["magnitude", "rtn"])
-def test_a_model_that_is_larger_than_the_memory_can_be_streamed(tmp_path: Path, method: str) -> None:
-    """A process that may allocate less than the model has still comes through."""
+def test_streaming_takes_a_small_part_of_the_model(tmp_path: Path, method: str) -> None:
+    """What a process takes for it is a small part of the model."""
     if method == "rtn":
         pytest.importorskip("llmcompressor")
     if sys.platform != "linux":
@@ -168,6 +168,7 @@ from acenv.checkpoint import Tensor, tensor_bytes
 from acenv.compressors import magnitude, rtn
 from acenv.compressors.checkpoint import read_source
 from acenv.compressors.job import Job
+from acenv.compressors.memory import given_back
 from acenv.compressors.options import PruningOptions, RoundingOptions
 from acenv.compressors.stream import write_stored
 
@@ -205,10 +206,11 @@ def watched(tensor):
     peak = max(peak, anonymous())
     return write(tensor)
 stream._bytes = watched
-go("out", source.linears)
+with given_back():  # as every compression does
+    go("out", source.linears)
 print(source.size, peak - before)
 """
     command = [sys.executable, "-c", code, str(tmp_path), method]
     size, grown = map(int, subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[-2:])
     assert size > 100_000_000
-    assert grown < size / 4
+    assert grown < size / 4, (grown, size)
