@@ -55,6 +55,18 @@ METHODS = (
     "sparsegpt:pattern=2:4+gptq:bits=4,group_size={g}",
     "wanda:sparsity=0.5+rtn:bits=4,group_size={g}",
 )
+ONE_OF_EACH = (
+    "gptq:bits=4,group_size={g}",
+    "gptq:bits=3,group_size={g}",
+    "awq:bits=4,group_size={g}",
+    "smoothquant",
+    "fp8",
+    "rtn:bits=4,group_size={g}",
+    "magnitude:sparsity=0.5",
+    "wanda:sparsity=0.5",
+    "sparsegpt:pattern=2:4",
+    "sparsegpt:pattern=2:4+gptq:bits=4,group_size={g}",
+)
 KV_BITS = (8, 4, 2)
 
 
@@ -66,9 +78,10 @@ class Model:
     source: str
     group_size: int
     episodes: int
+    templates: Sequence[str] = METHODS
 
     def methods(self) -> list[str]:
-        return [method.format(g=self.group_size) for method in METHODS]
+        return [method.format(g=self.group_size) for method in self.templates]
 
 
 def plan_of(model: Model, work: Path) -> Plan:
@@ -142,18 +155,18 @@ def tabulate(model: Model, work: Path) -> list[str]:
         f"Dense: {dense_size(plan):.1f} MB, mean return {dense_mean:.3f} over {arena.episodes} easy test episodes in "
         f"each environment of `quick`. Against itself at another batch size: {change(noise)}, which is noise.",
         "",
-        "| method | engine | seconds | peak memory, MB | on disk, MB | bits a weight | zeros | perplexity | return |",
-        "|---|---|--:|--:|--:|--:|--:|--:|--:|",
+        "| method | engine | seconds | peak MB | disk MB | bits a weight | zeros | KL | perplexity | return |",
+        "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for method in model.methods():
         slug = parse(method).slug
         if slug in problems:
-            lines.append(f"| `{method}` | failed: {problems[slug]} |||||||| ")
+            lines.append(f"| `{method}` | failed: {problems[slug]} ||||||||| ")
             continue
         manifest = json.loads((plan.checkpoint(slug) / MANIFEST).read_text())
         lines.append(row(method, manifest, compare(reference, Results.load(arena.run(slug)))))
     lines += [
-        f"| `kv_bits={bits}` (policy option) | acenv |  |  | {dense_size(plan):.1f} |  |  |  "
+        f"| `kv_bits={bits}` (policy option) | acenv |  |  | {dense_size(plan):.1f} |  |  |  |  "
         f"| {change(compare(reference, results))} |"
         for bits, results in caches.items()
     ]
@@ -164,11 +177,11 @@ def row(method: str, manifest: dict[str, Any], comparison: Comparison) -> str:
     measured = manifest["measured"]
     engines = dict.fromkeys(f"{p['engine']['package']} {p['engine']['version']}" for p in manifest["passes"])
     seconds = sum(measured["seconds"].values())
-    before, after = measured["perplexity_dense"], measured["perplexity"]
+    before, after = measured["dense_perplexity"], measured["perplexity"]
     return (
         f"| `{method}` | {', '.join(engines)} | {seconds:.0f} | {measured['peak_rss_bytes'] / 1e6:.0f} "
         f"| {measured['disk_bytes'] / 1e6:.1f} | {measured['bits_per_weight']:.2f} | {100 * measured['sparsity']:.1f}% "
-        f"| {100 * (after / before - 1):+.1f}% | {change(comparison)} |"
+        f"| {measured['kl_from_dense']:.3f} | {100 * (after / before - 1):+.1f}% | {change(comparison)} |"
     )
 
 
@@ -201,8 +214,10 @@ def write_page(path: Path, sections: Sequence[str]) -> None:
                 "Written by `python benchmarks/methods_table.py`. Calibrated on 64 expert transcripts of train tasks "
                 f"(`{CALIBRATION}`). Seconds and peak memory (resident, libraries included) are those of a process "
                 "that compresses, loads the result again and measures it; bits a weight count codes, scales, zero "
-                "points and indices over the compressed layers; perplexity is on held-out transcripts, against the "
-                "dense model's; return is the mean paired difference from the dense model with its 95% interval.",
+                "points and indices over the compressed layers; KL (nats a token, from the dense model) and perplexity "
+                "(against the dense model's) are over all tokens of held-out transcripts; return is the mean paired "
+                "difference from the dense model with its 95% interval. The built-in model has learned the agent's "
+                "tokens only, so its perplexity over whole transcripts says little.",
                 "",
                 f"{processor()}, {os.cpu_count()} cores, no GPU; {libraries}.",
                 "",
@@ -219,6 +234,7 @@ def main() -> None:
     parser.add_argument("--smollm2", help="a folder or GGUF file of SmolLM2-135M-Instruct; without it nano alone")
     parser.add_argument("--episodes", type=int, default=25, help="test episodes an environment for the built-in model")
     parser.add_argument("--smollm2-episodes", type=int, default=10)
+    parser.add_argument("--all", action="store_true", help="all methods for SmolLM2 too, and not one of each kind")
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "acenv-methods")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "docs" / "methods.md")
     parser.add_argument("--compress", help=argparse.SUPPRESS)
@@ -229,7 +245,8 @@ def main() -> None:
         return
     models = [Model("nano", "nano", 32, arguments.episodes)]
     if arguments.smollm2:
-        models.append(Model("SmolLM2-135M-Instruct", arguments.smollm2, 64, arguments.smollm2_episodes))
+        templates = METHODS if arguments.all else ONE_OF_EACH
+        models.append(Model("SmolLM2-135M-Instruct", arguments.smollm2, 64, arguments.smollm2_episodes, templates))
     sections: list[str] = []
     for model in models:
         sections += tabulate(model, arguments.work)
