@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from acenv.evaluation import evaluate
     from acenv.policies import load_policy
     from acenv.runs import Results, RunError
-    from acenv.sweeps import sweep
+    from acenv.studies.sweep import sweep
     from acenv.types import (
         Conversation,
         Decision,
@@ -45,7 +45,7 @@ _LAZY = {
     "evaluate": "acenv.evaluation",
     "load_policy": "acenv.policies",
     "replay": "acenv.analysis.replay",
-    "sweep": "acenv.sweeps",
+    "sweep": "acenv.studies.sweep",
 }
 
 __all__ = [

@@ -264,8 +264,8 @@ def bench(
     as_json: Json = False,
 ) -> None:
     """Compress a model in several ways, let all versions act, compare them, and write a report."""
-    from acenv.bench import DEFAULT_METHODS, BenchSettings
-    from acenv.bench import bench as run_bench
+    from acenv.studies.bench import DEFAULT_METHODS, BenchSettings
+    from acenv.studies.bench import bench as run_bench
 
     settings = BenchSettings(
         model=model,
@@ -383,7 +383,7 @@ def report(
     """Write the report of a bench, or of runs, as one HTML file."""
     from acenv.analysis.comparison import compare_all
     from acenv.analysis.report import Candidate, ReportData, write_report
-    from acenv.bench import load_bench
+    from acenv.studies.bench import load_bench
 
     if len(folders) == 1:
         data = load_bench(folders[0])

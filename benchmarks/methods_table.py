@@ -23,11 +23,11 @@ from typing import Any
 from acenv.analysis.comparison import Comparison, compare
 from acenv.compressors import MANIFEST, parse
 from acenv.evaluation import evaluate
-from acenv.plan import DENSE, NOISE, Arena, Plan, Version, make_versions
 from acenv.policies import load_policy
 from acenv.registry import suites
 from acenv.runs import Results
-from acenv.steps import carry_out, compress_version, draw_texts, find_source
+from acenv.studies.plan import DENSE, NOISE, Arena, Plan, Version, make_versions
+from acenv.studies.steps import carry_out, compress_version, draw_texts, find_source
 from acenv.workers import Silent
 
 CALIBRATION = "transcripts"

@@ -39,8 +39,8 @@ def parity_dir() -> Path:
 @pytest.fixture
 def burn_down(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Makes the engines fail for each method with a text in its string."""
-    from acenv import steps
     from acenv.compressors import CompressionError
+    from acenv.studies import steps
 
     compress = steps.compress
 

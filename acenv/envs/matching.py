@@ -45,7 +45,9 @@ def similarities(predicted: Sequence[str], gold: Sequence[str], encoder: Encoder
     They stay ``float32``, as officially: rounding decides between texts that are equally close.
     """
     vectors = _unit(encoder.encode([*predicted, *gold]))
-    return vectors[: len(predicted)] @ vectors[len(predicted) :].T
+    # Not a matrix product: its libraries add up in another order on each kind of processor, and scores would too.
+    cosines: Similarities = np.einsum("ik,jk->ij", vectors[: len(predicted)], vectors[len(predicted) :])
+    return cosines
 
 
 def match_nodes(cosines: Similarities, threshold: float = MATCH_THRESHOLD) -> dict[int, int]:

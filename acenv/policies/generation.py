@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from acenv.policies.attention import Piece, Plan
 from acenv.policies.jobs import Ending, Job, reason_of
@@ -184,8 +185,10 @@ class Engine:
         if not self._keeps:
             return
         best, source = job.read + WORTHWHILE - 1, None
-        running = [(j.ids, j.read, j.span) for j in self._running if j.begun and j is not job and j.span]
-        for known, read, span in (*running, *self.slots.unpacked()):
+        others: list[tuple[Sequence[int] | NDArray[np.int64], int, Span]] = [
+            (j.ids, j.read, j.span) for j in self._running if j.begun and j is not job and j.span
+        ]
+        for known, read, span in (*others, *self.slots.unpacked()):
             # Most differ early, which a look at one place tells.
             if min(len(known), read, len(job.ids) - 1) > best and known[best] == job.ids[best]:
                 common = common_prefix(np.asarray(known[:read]), np.asarray(job.ids[:-1]))

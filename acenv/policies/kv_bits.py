@@ -137,7 +137,7 @@ def _to_bytes(codes: Tensor, bits: int) -> Tensor:
     """Several codes a byte, joined along the first dimension, which is a multiple of :data:`GROUP`."""
     per_byte = 8 // bits
     parts = codes.unflatten(0, (per_byte, -1)).unbind()
-    joined = parts[0].clone()
+    joined: Tensor = parts[0].clone()
     for i, part in enumerate(parts[1:], 1):
         joined |= part << (i * bits)
     return joined

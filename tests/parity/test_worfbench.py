@@ -43,7 +43,7 @@ HALVES = {
     ("toolbench", 57): (0.9789, 1.0, 0.7832),
     ("webshop", 67): (1.0, 1.0, 0.8215),
     ("lumos", 245): (0.9958, 0.9948, 0.7841),
-    ("alfworld", 156): (0.9544, 1.0, 0.8648),
+    ("alfworld", 156): (0.9484, 1.0, 0.8648),
     ("wikihow", 131): (0.9395, 0.9861, 0.8243),
 }
 """The same of one half of each split, by the number of its records."""

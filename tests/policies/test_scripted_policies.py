@@ -95,10 +95,10 @@ def test_unknown_specs_and_options_are_explained():
     assert "oracle" in str(error.value)
     with pytest.raises(ValueError, match="unknown policy 'hf:'"):
         load_policy("hf:")
-    with pytest.raises(ValueError, match="vllm: policies are not built yet"):
-        load_policy("vllm:some/model")
-    with pytest.raises(ValueError, match="openai: policies are not built yet"):
-        load_policy("openai:gpt@http://localhost")
+    with pytest.raises(ValueError, match="unknown policy 'vllm:'"):
+        load_policy("vllm:")
+    with pytest.raises(ValueError, match="needs a model and a URL"):
+        load_policy("openai:")
     with pytest.raises(ValueError, match="unknown option 'temprature'.*capacity"):
         load_policy("random", temprature=1)
     with pytest.raises(ValueError, match="capacity must be a whole number"):

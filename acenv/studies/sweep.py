@@ -19,16 +19,27 @@ from acenv.analysis.dose import Point, Sweep, write_csv
 from acenv.analysis.report import ReportData, write_report
 from acenv.analysis.sweep_page import write_sweep_page
 from acenv.analysis.verdict import judge, noise_reach
-from acenv.bench import candidate
 from acenv.calibration import DEFAULT
 from acenv.compressors import MANIFEST
 from acenv.envs.base import Difficulty
 from acenv.evaluation import versions
-from acenv.grid import GridPoint, expand
-from acenv.plan import DENSE, NOISE, Arena, Plan, Version, check_plan, claim, make_versions, read_json, write_json
 from acenv.registry import resolve_env_ids
 from acenv.runs import Results, RunError
-from acenv.steps import carry_out
+from acenv.studies.bench import candidate
+from acenv.studies.grid import GridPoint, expand
+from acenv.studies.plan import (
+    DENSE,
+    NOISE,
+    Arena,
+    Plan,
+    Version,
+    check_plan,
+    claim,
+    make_versions,
+    read_json,
+    write_json,
+)
+from acenv.studies.steps import carry_out
 from acenv.workers import Silent, Watcher
 
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from acenv.baseline import dense_runs
 from acenv.calibration import DEFAULT, Evaluated, check
 from acenv.calibration import parse as parse_spec
 from acenv.compressors import Method, parse
 from acenv.registry import check_installed
 from acenv.runs import RunError
+from acenv.studies.baseline import dense_runs
 
 DENSE, NOISE = "dense", "dense-again"
 """Names of the runs of the original model; the second is at another batch size, and shows what is noise."""

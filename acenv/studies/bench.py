@@ -19,10 +19,10 @@ from acenv.analysis.report import Candidate, ReportData, write_report
 from acenv.calibration import DEFAULT
 from acenv.compressors import MANIFEST, CompressionError, parse
 from acenv.evaluation import versions
-from acenv.plan import DENSE, NOISE, Arena, Plan, check_plan, claim, make_versions, read_json, write_json
 from acenv.registry import resolve_env_ids
 from acenv.runs import Results
-from acenv.steps import carry_out
+from acenv.studies.plan import DENSE, NOISE, Arena, Plan, check_plan, claim, make_versions, read_json, write_json
+from acenv.studies.steps import carry_out
 from acenv.workers import Silent, Watcher
 
 DEFAULT_METHODS = (

@@ -21,9 +21,9 @@ from acenv.analysis.dose import Sweep, lines
 from acenv.analysis.plots import plot_dose
 from acenv.cli import main
 from acenv.compressors import parse
-from acenv.grid import expand
 from acenv.policies import FunctionPolicy
-from acenv.sweeps import load_sweep
+from acenv.studies.grid import expand
+from acenv.studies.sweep import load_sweep
 
 POLICY = {"max_new_tokens": 24, "capacity": 16}
 COMMAND = [
@@ -160,7 +160,7 @@ def test_a_larger_sweep_adds_to_it_and_only_acts_where_something_is_new(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[str] = []
-    from acenv import steps
+    from acenv.studies import steps
 
     compress = steps.compress
     monkeypatch.setattr(
@@ -203,7 +203,7 @@ def test_a_failure_is_recorded_and_has_its_own_exit_code(
         return FunctionPolicy(dumb, name="magnitude-2x4") if broken else acenv.load_policy(spec, **options)
 
     burn_down("0.6")
-    monkeypatch.setattr("acenv.steps.load_policy", load)
+    monkeypatch.setattr("acenv.studies.steps.load_policy", load)
     more = ["--methods", "magnitude:pattern=2:4", "--baseline", str(folder)]
     with pytest.raises(SystemExit) as ended:
         main([*COMMAND, "--out", str(tmp_path / "sweep"), *more])

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from acenv.analysis.replay import NotFiniteError, Replay, replay
-from acenv.baseline import adopt, dense_runs
 from acenv.calibration import DEFAULT, Spec
 from acenv.calibration import parse as parse_spec
 from acenv.compression import dense_folder
@@ -20,9 +19,10 @@ from acenv.compressors import MANIFEST, compress, parse
 from acenv.compressors.checkpoint import fingerprint, read_source
 from acenv.compressors.job import check_method
 from acenv.evaluation import PolicyError, evaluate
-from acenv.plan import DENSE, NOISE, Arena, Plan, Version, read_json, write_json
 from acenv.policies import load_policy
 from acenv.runs import Results, RunError
+from acenv.studies.baseline import adopt, dense_runs
+from acenv.studies.plan import DENSE, NOISE, Arena, Plan, Version, read_json, write_json
 from acenv.texts import Calibration, Text, draw, from_record, to_record
 from acenv.types import Episode, Policy
 from acenv.workers import Watcher, Workers

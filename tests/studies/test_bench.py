@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 import acenv
-from acenv.bench import BenchSettings, bench, load_bench
 from acenv.compressors import CompressionError, parse
-from acenv.plan import make_versions
 from acenv.runs import RunError
+from acenv.studies.bench import BenchSettings, bench, load_bench
+from acenv.studies.plan import make_versions
 
 SETTINGS = BenchSettings(
     model="nano",
@@ -76,7 +76,7 @@ def test_it_is_taken_up_again_without_repeating_anything(folder: Path, monkeypat
     def refuse(*arguments: Any) -> None:
         raise AssertionError("nothing had to be compressed again")
 
-    monkeypatch.setattr("acenv.steps.compress", refuse)
+    monkeypatch.setattr("acenv.studies.steps.compress", refuse)
     before = (folder / "runs" / "dense" / "episodes.jsonl").read_bytes()
     bench(SETTINGS, folder)
     assert (folder / "report.html").exists()
