@@ -136,6 +136,7 @@ def _compress(
         targets = measure.merge_targets(targets, layers[i])
         measured = measure.measure(out, source, before, layers[i], targets, reference, engine)
         _release(source)
+        package = step.settings.get("engine", step.engine.package)  # where there is a choice
         passes.append(
             {
                 "method": str(step),
@@ -143,7 +144,7 @@ def _compress(
                 "settings": step.settings,
                 "ignore": list(step.ignore),
                 "overrides": [str(override) for override in step.overrides],
-                "engine": {"package": step.engine.package, "version": _version(step.engine.package)},
+                "engine": {"package": package, "version": _version(package)},
                 "measured": measured,
                 "seconds": seconds | {"check": time.perf_counter() - start},
             }

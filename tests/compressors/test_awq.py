@@ -80,6 +80,8 @@ def test_options_of_single_layers_are_refused(tiny, calibration, tmp_path):
 def test_the_other_engine_writes_the_same_format(tiny, calibration, tmp_path):
     pytest.importorskip("awq", reason="needs pip install --no-deps autoawq==0.2.9")
     folder = compress(tiny, "awq:group_size=32,engine=autoawq", tmp_path / "out", calibration)
+    (made,) = json.loads((folder / "compression.json").read_text())["passes"]
+    assert made["engine"] == {"package": "autoawq", "version": "0.2.9"}
     # The engine as it is destroys the model on a CPU: what it tries on the weights stays in them.
     assert divergence(folder, tiny) < 0.25
     assert_same(dense(folder, torch.float16), load(folder, torch.float16), 2**-10)
