@@ -42,13 +42,14 @@ def main() -> None:
     if dtype == "auto":
         native = any(torch.cpu.get_capabilities().get(name) for name in ("amx_bf16", "avx512_bf16", "bf16"))
         dtype = "bfloat16" if native or torch.cuda.is_available() else "float32"
+    # Its provider always samples, and of one token only the most probable is left.
     model = get_model(
         "hf/local",
         model_path=arguments.model,
         dtype=getattr(torch, dtype),
         device="cuda:0" if torch.cuda.is_available() else "cpu",
         batch_size=arguments.capacity,
-        config=GenerateConfig(max_tokens=arguments.new, temperature=0.0, max_connections=arguments.capacity),
+        config=GenerateConfig(max_tokens=arguments.new, top_k=1, max_connections=arguments.capacity),
     )
     samples = [
         Sample(input=[ChatMessageSystem(content=script["system"])], metadata={"turns": script["user"]})
