@@ -235,6 +235,7 @@ def main() -> None:
     parser.add_argument("--episodes", type=int, default=25, help="test episodes an environment for the built-in model")
     parser.add_argument("--smollm2-episodes", type=int, default=10)
     parser.add_argument("--all", action="store_true", help="all methods for SmolLM2 too, and not one of each kind")
+    parser.add_argument("--only", nargs="+", help="of these for SmolLM2, the ones whose last method is named here")
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "acenv-methods")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "docs" / "methods.md")
     parser.add_argument("--compress", help=argparse.SUPPRESS)
@@ -246,6 +247,8 @@ def main() -> None:
     models = [Model("nano", "nano", 32, arguments.episodes)]
     if arguments.smollm2:
         templates = METHODS if arguments.all else ONE_OF_EACH
+        if arguments.only:
+            templates = tuple(t for t in templates if parse(t.format(g=64)).passes[-1].name in arguments.only)
         models.append(Model("SmolLM2-135M-Instruct", arguments.smollm2, 64, arguments.smollm2_episodes, templates))
     sections: list[str] = []
     for model in models:
