@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +112,7 @@ def run_child(slug: str, task: str) -> None:
     compress_version(Silent(), plan, find_source(Silent(), plan), version)
 
 
-def act_with_quantised_cache(model: Model, plan: Plan) -> dict[int, Results]:
+def act_with_quantised_cache(plan: Plan) -> dict[int, Results]:
     """The dense model with its key-value cache in few bits."""
     source = find_source(Silent(), plan)
     (arena,) = plan.arenas
@@ -139,13 +139,9 @@ def tabulate(model: Model, work: Path) -> list[str]:
             problems[version.slug] = problem
         print(f"{model.title}: {version.slug} {problem or 'compressed'}", file=sys.stderr, flush=True)
     left = tuple(version for version in plan.versions if version.slug not in problems)
-    failed, _ = carry_out(
-        Plan(plan.folder, plan.model, left, plan.arenas, plan.policy),
-        Silent(),
-        1,
-    )
+    failed, _ = carry_out(replace(plan, versions=left), Silent(), 1)
     problems |= failed
-    caches = act_with_quantised_cache(model, plan)
+    caches = act_with_quantised_cache(plan)
     reference = Results.load(arena.run(DENSE))
     dense_mean = compare(reference, reference).overall.reference.estimate
     noise = compare(reference, Results.load(arena.run(NOISE)))

@@ -8,7 +8,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from inspect_ai import Task, eval
+import inspect_ai
+from inspect_ai import Task
 from inspect_ai.dataset import Sample
 from inspect_ai.model import ChatMessageSystem, ChatMessageUser, GenerateConfig, get_model
 from inspect_ai.solver import Generate, Solver, TaskState, solver
@@ -57,7 +58,7 @@ def main() -> None:
     ]
     with tempfile.TemporaryDirectory() as logs:
         start = time.perf_counter()
-        (log,) = eval(
+        (log,) = inspect_ai.eval(
             Task(dataset=samples, solver=scripted()),
             model=model,
             max_samples=arguments.capacity,
