@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import platform
+import resource
 import subprocess
 import sys
 import tempfile
@@ -96,13 +97,23 @@ def plan_of(model: Model, work: Path) -> Plan:
 
 
 def compress_apart(model: Model, plan: Plan, version: Version) -> str:
-    """Compress in a process of its own; gives what went wrong."""
+    """Compress in a process of its own, and note its processor time; gives what went wrong."""
     if (plan.checkpoint(version.slug) / MANIFEST).exists():
         return ""
     task = json.dumps([model.title, model.source, model.group_size, model.episodes, str(plan.folder.parent)])
     command = [sys.executable, __file__, "--compress", version.slug, "--task", task]
+    before = children_seconds()
     done = subprocess.run(command, capture_output=True, text=True)
-    return "" if done.returncode == 0 else done.stderr.strip().splitlines()[-1]
+    if done.returncode:
+        return done.stderr.strip().splitlines()[-1]
+    (plan.folder / f"{version.slug}.seconds").write_text(f"{children_seconds() - before:.1f}")
+    return ""
+
+
+def children_seconds() -> float:
+    """Processor time of the processes that have ended: it says little of what else the machine was doing."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def run_child(slug: str, task: str) -> None:
@@ -151,7 +162,7 @@ def tabulate(model: Model, work: Path) -> list[str]:
         f"Dense: {dense_size(plan):.1f} MB, mean return {dense_mean:.3f} over {arena.episodes} easy test episodes in "
         f"each environment of `quick`. Against itself at another batch size: {change(noise)}, which is noise.",
         "",
-        "| method | engine | seconds | peak MB | disk MB | bits a weight | zeros | KL | perplexity | return |",
+        "| method | engine | CPU seconds | peak MB | disk MB | bits a weight | zeros | KL | perplexity | return |",
         "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for method in model.methods():
@@ -160,7 +171,8 @@ def tabulate(model: Model, work: Path) -> list[str]:
             lines.append(f"| `{method}` | failed: {problems[slug]} ||||||||| ")
             continue
         manifest = json.loads((plan.checkpoint(slug) / MANIFEST).read_text())
-        lines.append(row(method, manifest, compare(reference, Results.load(arena.run(slug)))))
+        seconds = float((plan.folder / f"{slug}.seconds").read_text())
+        lines.append(row(method, seconds, manifest, compare(reference, Results.load(arena.run(slug)))))
     lines += [
         f"| `kv_bits={bits}` (policy option) | acenv |  |  | {dense_size(plan):.1f} |  |  |  |  "
         f"| {change(compare(reference, results))} |"
@@ -169,10 +181,9 @@ def tabulate(model: Model, work: Path) -> list[str]:
     return [*lines, ""]
 
 
-def row(method: str, manifest: dict[str, Any], comparison: Comparison) -> str:
+def row(method: str, seconds: float, manifest: dict[str, Any], comparison: Comparison) -> str:
     measured = manifest["measured"]
     engines = dict.fromkeys(f"{p['engine']['package']} {p['engine']['version']}" for p in manifest["passes"])
-    seconds = sum(measured["seconds"].values())
     before, after = measured["dense_perplexity"], measured["perplexity"]
     return (
         f"| `{method}` | {', '.join(engines)} | {seconds:.0f} | {measured['peak_rss_bytes'] / 1e6:.0f} "
@@ -208,10 +219,11 @@ def write_page(path: Path, sections: Sequence[str]) -> None:
                 "# Every method, measured",
                 "",
                 "Written by `python benchmarks/methods_table.py`. Calibrated on 64 expert transcripts of train tasks "
-                f"(`{CALIBRATION}`). Seconds and peak memory (resident, libraries included) are those of a process "
-                "that compresses, loads the result again and measures it; bits a weight count codes, scales, zero "
-                "points and indices over the compressed layers; KL (nats a token, from the dense model) and perplexity "
-                "(against the dense model's) are over all tokens of held-out transcripts; return is the mean paired "
+                f"(`{CALIBRATION}`). CPU seconds (of all cores together) and peak memory (resident, libraries included) "
+                "are those of a process that starts, compresses, loads the result again and measures it; bits a weight "
+                "count codes, scales, zero points and indices over the compressed layers; KL (nats a token, from the "
+                "dense model) and perplexity (against the dense model's) are over all tokens of held-out transcripts; "
+                "return is the mean paired "
                 "difference from the dense model with its 95% interval. The built-in model has learned the agent's "
                 "tokens only, so its perplexity over whole transcripts says little.",
                 "",

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from acenv.display import errors
+from acenv.cli.display import errors
 from acenv.registry import MissingSimulatorError, check_installed, missing, resolve_env_ids
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, and nothing else there.")]
