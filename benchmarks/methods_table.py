@@ -219,7 +219,7 @@ def write_page(path: Path, sections: Sequence[str]) -> None:
                 "# Every method, measured",
                 "",
                 "Written by `python benchmarks/methods_table.py`. Calibrated on 64 expert transcripts of train tasks "
-                f"(`{CALIBRATION}`). CPU seconds (of all cores together) and peak memory (resident, libraries included) "
+                f"(`{CALIBRATION}`). CPU seconds (all cores together) and peak memory (resident, libraries included) "
                 "are those of a process that starts, compresses, loads the result again and measures it; bits a weight "
                 "count codes, scales, zero points and indices over the compressed layers; KL (nats a token, from the "
                 "dense model) and perplexity (against the dense model's) are over all tokens of held-out transcripts; "
