@@ -5,10 +5,13 @@ from __future__ import annotations
 import difflib
 import importlib.util
 import shutil
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import gymnasium
+
+from acenv.plugins import ENVS, package_of, plugins
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +120,23 @@ Compressed LLMs Truly Act?*; the documentation says which task is which environm
 
 
 def register() -> None:
-    """Make the environments known to ``gymnasium.make``; a second call changes nothing."""
+    """Make the environments known to ``gymnasium.make``, those of other packages too; a second call changes nothing."""
     for env_id, entry_point in _ENTRY_POINTS.items():
-        if env_id not in gymnasium.registry:
-            # The environments check every action themselves and have no fixed order of calls to enforce.
-            gymnasium.register(env_id, entry_point=entry_point, disable_env_checker=True, order_enforce=False)
+        _register(env_id, entry_point)
+    for env_id, plugin in plugins(ENVS).items():
+        if env_id in _ENTRY_POINTS:
+            warnings.warn(f"{package_of(plugin)} adds {env_id}, which acenv has itself; it is left out", stacklevel=2)
+            continue
+        try:
+            _register(env_id, plugin.value)
+        except gymnasium.error.Error as error:  # a name that Gymnasium does not take
+            warnings.warn(f"{package_of(plugin)} adds {env_id!r}, which is left out: {error}", stacklevel=2)
+
+
+def _register(env_id: str, entry_point: str) -> None:
+    if env_id not in gymnasium.registry:
+        # The environments check every action themselves and have no fixed order of calls to enforce.
+        gymnasium.register(env_id, entry_point=entry_point, disable_env_checker=True, order_enforce=False)
 
 
 class MissingSimulatorError(ImportError):
@@ -147,8 +162,8 @@ def check_installed(env_ids: Iterable[str]) -> None:
 
 
 def env_ids() -> list[str]:
-    """Every registered id under ``acenv/``, those of other packages included."""
-    return sorted(name for name in gymnasium.registry if name.startswith("acenv/"))
+    """Every registered id under ``acenv/``, and those that other packages add under names of their own."""
+    return sorted(name for name in gymnasium.registry if name.startswith("acenv/") or name in plugins(ENVS))
 
 
 def resolve_env_ids(names: list[str] | tuple[str, ...] | str) -> list[str]:
@@ -162,7 +177,7 @@ def resolve_env_ids(names: list[str] | tuple[str, ...] | str) -> list[str]:
     """
     known: dict[str, tuple[str, ...]] = {name: (name,) for name in gymnasium.registry}
     for env_id in env_ids():
-        short = env_id.removeprefix("acenv/")
+        short = env_id.partition("/")[2] or env_id
         for alias in (short, short.rsplit("-v", 1)[0]):
             known.setdefault(alias.lower(), (env_id,))
     known |= suites

@@ -26,6 +26,7 @@ from acenv.compressors.options import (
     number_text,
     value_problem,
 )
+from acenv.plugins import COMPRESSORS, PluginError, load, package_of, plugins
 
 METHODS: dict[str, Engine] = {
     "gptq": Engine(GPTQOptions, "acenv.compressors.gptq", "gptqmodel", "gptq", True),
@@ -37,7 +38,7 @@ METHODS: dict[str, Engine] = {
     "sparsegpt": Engine(PruningOptions, "acenv.compressors.sparse", "llmcompressor", "llmcompressor", True),
     "magnitude": Engine(PruningOptions, "acenv.compressors.magnitude", "torch", "hf", False),
 }
-"""Every method by its name."""
+"""Every method of acenv itself, by its name."""
 
 _EXAMPLE = "write it like gptq:bits=4,group_size=128"
 _IGNORE, _KEEP = "ignore", "keep"
@@ -67,7 +68,7 @@ class Pass:
     """One method with all its options set.
 
     Attributes:
-        name: A key of :data:`METHODS`.
+        name: One of :func:`method_names`.
         options: The method's options.
         ignore: Shell patterns over the names of modules, of layers that stay dense.
         overrides: Options of single layers; the last that matches a layer counts.
@@ -80,8 +81,8 @@ class Pass:
 
     @property
     def engine(self) -> Engine:
-        """The row of the table."""
-        return METHODS[self.name]
+        """What carries it out."""
+        return engine_of(self.name)
 
     @property
     def prunes(self) -> bool:
@@ -194,6 +195,28 @@ def parse(text: str) -> Method:
     return Method(passes)
 
 
+def method_names() -> list[str]:
+    """The names of all methods, those that other packages add behind acenv's own."""
+    return list(METHODS | plugins(COMPRESSORS))
+
+
+def engine_of(name: str) -> Engine:
+    """The engine of a method.
+
+    Raises:
+        PluginError: Another package adds the method, and it cannot be loaded.
+    """
+    if name in METHODS:
+        return METHODS[name]
+    engine = load(COMPRESSORS, name)
+    if not isinstance(engine, Engine):
+        raise PluginError(
+            f"the method {name!r} of {package_of(plugins(COMPRESSORS)[name])} must be an "
+            f"acenv.compressors.options.Engine, and is a {type(engine).__name__}"
+        )
+    return engine
+
+
 def _prunes(row: Engine) -> bool:
     return bool(row.options().target().bits is None)
 
@@ -202,14 +225,13 @@ def _parse_pass(text: str, whole: str) -> Pass:
     head, *tails = text.split("@")
     name, colon, rest = head.partition(":")
     name = name.strip().lower()
-    if name not in METHODS:
+    known = method_names()
+    if name not in known:
         between = " between its + signs" if "+" in whole else ""
-        raise ValueError(
-            f"unknown method {_short(name)!r}{between}{_nearest(name, list(METHODS))}. Known: {', '.join(METHODS)}"
-        )
+        raise ValueError(f"unknown method {_short(name)!r}{between}{_nearest(name, known)}. Known: {', '.join(known)}")
     if colon and not rest.strip():
         raise ValueError(f"{_short(head)!r} ends with a colon: leave it out, or {_EXAMPLE}")
-    row = METHODS[name].options
+    row = engine_of(name).options
     values = _values(name, row, rest, head) if colon else {}
     ignore = values.pop(_IGNORE, ())
     options = _make(name, row, values)

@@ -62,7 +62,7 @@ class Engine:
         module: Module with ``run(job)``, ``load(folder, dtype)`` and ``dense_weight(module)``, imported when it is
             used; where the engine cannot do all that can be asked for, also ``check(source, options, layers, pruned)``.
         package: What has to be importable.
-        extra: The extra of acenv that installs it.
+        extra: The extra of acenv that installs it; empty for what comes from elsewhere.
         needs_calibration: Whether the method looks at activations.
     """
 
@@ -80,7 +80,8 @@ class Engine:
         """
         missing = [name for name in ("torch", "transformers", self.package) if importlib.util.find_spec(name) is None]
         if missing:
-            raise ImportError(f'this method needs {" and ".join(missing)}: pip install "acenv[{self.extra}]"')
+            how = f'"acenv[{self.extra}]"' if self.extra else f'"acenv[hf]" {self.package}'
+            raise ImportError(f"this method needs {' and '.join(missing)}: pip install {how}")
 
     def check(self, source: Any, options: Any, layers: Mapping[str, Any], pruned: bool) -> None:
         """Raise if the engine cannot do what is asked for, before anything is loaded.

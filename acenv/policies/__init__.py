@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from acenv.plugins import POLICIES, load, package_of, plugins
 from acenv.policies.scripted import FunctionPolicy, OraclePolicy, RandomPolicy
 from acenv.types import Policy
 
@@ -35,8 +36,9 @@ def load_policy(spec: str | Callable[..., str], **options: Any) -> Policy:
     """Make a policy.
 
     Args:
-        spec: One of :data:`SPECS`, such as ``"nano"`` or ``"hf:PATH_OR_ID"``, or a function ``messages -> text`` or
-            ``(messages, tools) -> text``.
+        spec: One of :data:`SPECS`, such as ``"nano"`` or ``"hf:PATH_OR_ID"``, ``"NAME"`` or ``"NAME:TARGET"`` of a
+            policy that another package adds (see :mod:`acenv.plugins`; it is called with the target, if there is one,
+            and with the options), or a function ``messages -> text`` or ``(messages, tools) -> text``.
         options: Passed on: ``capacity`` for all policies; for models also what
             :class:`acenv.policies.transformers.HFPolicy` takes, such as ``temperature`` and ``max_new_tokens``.
 
@@ -70,7 +72,10 @@ def load_policy(spec: str | Callable[..., str], **options: Any) -> Policy:
         from acenv.policies.openai import OpenAIPolicy
 
         return _build(OpenAIPolicy, target, **options)
-    known = "\n".join(f"  {name:14} {meaning}" for name, meaning in SPECS.items())
+    if kind in plugins(POLICIES):
+        return _build(load(POLICIES, kind), *([target] if target else []), **options)
+    added = {name: f"of {package_of(plugin)}" for name, plugin in plugins(POLICIES).items()}
+    known = "\n".join(f"  {name:14} {meaning}" for name, meaning in (SPECS | added).items())
     raise ValueError(f"unknown policy {spec!r}. Known are\n{known}\n  or a function messages -> text")
 
 

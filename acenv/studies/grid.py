@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from acenv.compressors import METHODS, Method, parse
+from acenv.compressors import Method, parse
+from acenv.compressors.method import engine_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ def _varied(part: str) -> list[str]:
     head = part.partition("@")[0]
     name, _, options = head.partition(":")
     given = {option.partition("=")[0].strip() for option in options.split(",")}
-    known = {f.name for f in fields(METHODS[name.strip().lower()].options)}
+    known = {f.name for f in fields(engine_of(name.strip().lower()).options)}
     if "pattern" in given:  # It fixes the share of zeros.
         given.add("sparsity")
     return [name for name in ("bits", "sparsity") if name in known - given]
