@@ -9,13 +9,13 @@ VLLM := .venv-vllm
 # More flags for pip, for example an index with CPU builds of torch.
 PIP_FLAGS ?=
 
-.PHONY: install simulators vllm bench test test-vllm lint format nano clean
+.PHONY: install simulators vllm bench test test-vllm lint format docs nano clean
 
 install: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet $(PIP_FLAGS) --constraint constraints.txt "torch==2.13.0" --editable ".[all,dev]"
+	$(BIN)/pip install --quiet $(PIP_FLAGS) --constraint constraints.txt "torch==2.13.0" --editable ".[all,dev,docs]"
 	# Its data and checkers are wanted, not the old versions that it pins.
 	$(BIN)/pip install --quiet $(PIP_FLAGS) --no-deps "bfcl-eval==2026.3.23"
 	# The second engine of AWQ; it asks for an old torch, and runs with this one.
@@ -61,6 +61,10 @@ lint: $(INSTALLED)
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# The documentation site, in build/docs; it plays an episode of every environment, so that the pages show real ones.
+docs: $(SIMULATORS)
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs build/docs
 
 # Train the built-in model anew (about two hours on two cores); it is used once it is copied to acenv/policies/nano.
 nano: $(INSTALLED)

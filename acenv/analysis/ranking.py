@@ -1,6 +1,6 @@
 """Do two models rank the likeliest tokens alike? Jaccard overlap, Kendall's tau-b and Spearman's rho on the top k.
 
-The overlap compares the two models' own top-k sets, |A n B| / |A u B|. The rank correlations take the top-k tokens of
+The overlap compares the two models' own top-k sets, ``|A n B| / |A u B|``. The rank correlations take the top-k tokens of
 the uncompressed model and correlate the two models' logits on them, per position, as ACBench's ``vis_logis_diff.py``
 does. All functions work on all positions at once.
 """
@@ -28,7 +28,7 @@ class RankAgreement:
     """Agreement on the top k of each position, every array of shape [positions].
 
     Attributes:
-        jaccard: |A n B| / |A u B| of the two top-k sets, in [0, 1].
+        jaccard: ``|A n B| / |A u B|`` of the two top-k sets, in [0, 1].
         kendall: Tau-b on the base's top k, in [-1, 1]; ``nan`` where either side is constant there.
         spearman: Rho on the base's top k, in [-1, 1]; ``nan`` where either side is constant there.
     """
@@ -108,7 +108,7 @@ def top_k(logits: Logits, k: int) -> Indices:
 
 
 def jaccard(a: Indices, b: Indices) -> Floats:
-    """|A n B| / |A u B| of the sets in the rows of two index arrays.
+    """``|A n B| / |A u B|`` of the sets in the rows of two index arrays.
 
     Args:
         a: Shape [positions, k], the indices of a row all different.
