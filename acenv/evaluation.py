@@ -24,8 +24,10 @@ from typing import Any
 import gymnasium
 
 import acenv
+from acenv.lines import Key
 from acenv.registry import check_installed, resolve_env_ids
-from acenv.runs import Key, Results, RunStore
+from acenv.runs import Results
+from acenv.store import RunStore
 from acenv.types import (
     Decision,
     Episode,

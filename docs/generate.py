@@ -28,7 +28,7 @@ GROUPS = {
 }
 
 REFERENCE = {
-    "Evaluation": ("acenv.evaluation", "acenv.runs", "acenv.types", "acenv.registry", "acenv.spaces", "acenv.plugins"),
+    "Evaluation": ("acenv.evaluation", "acenv.runs", "acenv.store", "acenv.types", "acenv.spaces"),
     "Environments": ("acenv.envs.base",),
     "Policies": (
         "acenv.policies",
@@ -47,7 +47,7 @@ REFERENCE = {
     ),
     "Analysis": ("acenv.analysis",),
     "Studies": ("acenv.studies",),
-    "For extensions": ("acenv.testing", "acenv.scaffold"),
+    "For extensions": ("acenv.registry", "acenv.plugins", "acenv.testing", "acenv.scaffold"),
 }
 """Sections of the reference; of the packages analysis and studies every module has a page."""
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acenv.runs import Results, RunError, RunStore
+from acenv.runs import Results, RunError
+from acenv.store import RunStore
 from acenv.types import Episode, Step, Transcript, Usage
 
 MANIFEST: dict[str, Any] = {"policy": {"name": "p"}, "env_ids": ["a"], "env_kwargs": {"difficulty": "easy"}, "seeds": 1}
@@ -167,3 +168,87 @@ def test_every_line_is_plain_json(tmp_path: Path) -> None:
     for name in ("episodes.jsonl", "transcripts.jsonl"):
         for line in (tmp_path / name).read_text(encoding="utf-8").splitlines():
             json.loads(line, parse_constant=lambda constant: pytest.fail(f"{constant} is not JSON"))
+
+
+def test_an_episode_whose_transcript_the_machine_has_lost_runs_again(tmp_path: Path) -> None:
+    write(tmp_path, 0, 1)
+    path = tmp_path / "transcripts.jsonl"
+    path.write_bytes(path.read_bytes().splitlines(keepends=True)[0])
+    with RunStore(tmp_path, MANIFEST) as store:
+        assert store.finished == {("a", 0)}
+
+
+def test_episodes_on_disk_are_a_sequence(tmp_path: Path) -> None:
+    write(tmp_path, 4, 2, 7)
+    episodes = Results.load(tmp_path).episodes
+    assert episodes == [episode(4), episode(2), episode(7)]
+    assert episodes != [episode(4)]
+    assert episodes[-1] == episode(7) and episodes[1:] == [episode(2), episode(7)]
+    assert [e.seed for e in reversed(episodes)] == [7, 2, 4]
+    assert episode(2) in episodes and episodes.index(episode(2)) == 1
+    with pytest.raises(IndexError):
+        episodes[3]
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["a", "b", "é"]), st.integers(0, 5), st.booleans(), st.floats(0, 1)), max_size=40
+    )
+)
+def test_the_last_line_of_an_episode_counts_at_the_place_of_its_first(
+    tmp_path_factory: Any, lines: list[tuple[str, int, bool, float]]
+) -> None:
+    folder = tmp_path_factory.mktemp("run")
+    expected: dict[tuple[str, int], float] = {}
+    with RunStore(folder, MANIFEST) as store:
+        for env_id, seed, failed, value in lines:
+            record = Episode(env_id, seed, math.nan if failed else value, 1, True, False, error="x" if failed else None)
+            store.append(record, Transcript(env_id, seed, [], [], []))
+            expected[env_id, seed] = math.nan if failed else value
+        assert store.finished <= {(env_id, seed) for env_id, seed, failed, _ in lines if not failed}
+    results = Results.load(folder)
+    assert [e.key for e in results.episodes] == list(expected)
+    assert results.returns() == {key: value for key, value in expected.items() if not math.isnan(value)}
+    assert {e.key for e in results.errors} == {key for key, value in expected.items() if math.isnan(value)}
+    for key in expected:
+        assert results.transcript(key).seed == key[1]
+
+
+@pytest.mark.parametrize("strange", [math.nan, math.inf, -math.inf])
+def test_a_metric_that_is_no_number_is_kept_as_such(tmp_path: Path, strange: float) -> None:
+    with RunStore(tmp_path, MANIFEST) as store:
+        store.append(Episode("a", 0, 0.5, 1, True, False, metrics={"odd": strange}), transcript(0))
+    assert math.isnan(Results.load(tmp_path).episodes[0].metrics["odd"])
+
+
+def test_lines_as_earlier_versions_wrote_them_are_read(tmp_path: Path) -> None:
+    write(tmp_path, 0)
+    (tmp_path / "episodes.jsonl").write_text(
+        '{"env_id": "a", "seed": 0, "return_": 0.5, "length": 1, "terminated": true, "truncated": false, '
+        '"error": null, '
+        '"metrics": {"success": NaN}, "usage": {"prompt_tokens": 3, "completion_tokens": 2}, "seconds": 0.0, '
+        '"labels": {}, "transcript": 0}\n'
+    )
+    (read,) = Results.load(tmp_path).episodes
+    assert read.return_ == 0.5 and read.usage == Usage(3, 2) and math.isnan(read.metrics["success"])
+
+
+def test_a_damaged_transcript_is_named(tmp_path: Path) -> None:
+    write(tmp_path, 0)
+    (tmp_path / "transcripts.jsonl").write_bytes(b'{"env_id": "a"}\n')
+    with pytest.raises(RunError, match="the transcript of a seed 0 is damaged"):
+        Results.load(tmp_path).transcript(("a", 0))
+
+
+def test_other_programs_read_the_files(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    duckdb = pytest.importorskip("duckdb")
+    with RunStore(tmp_path, MANIFEST) as store:
+        for seed in range(5):
+            store.append(episode(seed, seed / 10, error="x" if seed == 4 else None), transcript(seed))
+    table = pandas.read_json(tmp_path / "episodes.jsonl", lines=True)
+    assert table[table.error.isna()].return_.mean() == pytest.approx(0.15)
+    sums = "select env_id, avg(return_), sum(usage.prompt_tokens)"
+    query = f"{sums} from '{tmp_path}/episodes.jsonl' where error is null group by 1"
+    ((env_id, mean, tokens),) = duckdb.sql(query).fetchall()
+    assert (env_id, mean, tokens) == ("a", pytest.approx(0.15), 12)

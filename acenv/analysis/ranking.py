@@ -1,8 +1,8 @@
 """Do two models rank the likeliest tokens alike? Jaccard overlap, Kendall's tau-b and Spearman's rho on the top k.
 
-The overlap compares the two models' own top-k sets, ``|A n B| / |A u B|``. The rank correlations take the top-k tokens of
-the uncompressed model and correlate the two models' logits on them, per position, as ACBench's ``vis_logis_diff.py``
-does. All functions work on all positions at once.
+The overlap compares the two models' own top-k sets, ``|A n B| / |A u B|``. The rank correlations take the top-k tokens
+of the uncompressed model and correlate the two models' logits on them, per position, as ACBench's
+``vis_logis_diff.py`` does. All functions work on all positions at once.
 """
 
 from __future__ import annotations

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from acenv.analysis.comparison import Comparison
-from acenv.runs import Key, Results
+from acenv.lines import Key
+from acenv.runs import Results
 from acenv.types import Message, Transcript
 
 MAX_LOST = 30

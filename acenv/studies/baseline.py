@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from acenv.runs import Results, RunError, RunStore, different_settings
+from acenv.runs import Results, RunError
+from acenv.store import RunStore, different_settings
 
 
 def dense_runs(folder: Path, name: str) -> list[Path]:
