@@ -221,12 +221,13 @@ def _last_of_each(env: npt.NDArray[np.int32], seed: npt.NDArray[np.int64]) -> np
     """The last row of each key, at the place of its first."""
     if not len(env):
         return np.zeros(0, np.int64)
-    order: npt.NDArray[np.int64] = np.lexsort((seed, env))  # stable: rows of a key stay in the order of the file
+    order = np.lexsort((seed, env))  # stable: rows of a key stay in the order of the file
     new = np.ones(len(order), bool)
     new[1:] = (np.diff(env[order]) != 0) | (np.diff(seed[order]) != 0)
     firsts = order[new]
     lasts = order[np.append(np.flatnonzero(new)[1:], len(order)) - 1]
-    return lasts[np.argsort(firsts)]
+    kept: npt.NDArray[np.int64] = lasts[np.argsort(firsts)]
+    return kept
 
 
 def _map(path: Path) -> mmap.mmap | bytes:
