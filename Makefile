@@ -6,16 +6,18 @@ INSTALLED := $(VENV)/.installed
 SIMULATORS := $(VENV)/.simulators
 # vLLM pins what it stands on, so it has an environment of its own.
 VLLM := .venv-vllm
+# OpenEnv, verifiers, inspect-ai and Trackio ask for newer versions than the tests are pinned to.
+ADAPTERS := .venv-adapters
 # More flags for pip, for example an index with CPU builds of torch.
 PIP_FLAGS ?=
 
-.PHONY: install simulators vllm bench test test-vllm lint format docs nano clean
+.PHONY: install simulators vllm adapters bench test test-vllm test-adapters lint format docs nano clean
 
 install: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet $(PIP_FLAGS) --constraint constraints.txt "torch==2.13.0" --editable ".[all,dev,docs]"
+	$(BIN)/pip install --quiet $(PIP_FLAGS) --constraint constraints.txt "torch==2.13.0" --editable ".[all,dev,docs,adapters]"
 	# Its data and checkers are wanted, not the old versions that it pins.
 	$(BIN)/pip install --quiet $(PIP_FLAGS) --no-deps "bfcl-eval==2026.3.23"
 	# The second engine of AWQ; it asks for an old torch, and runs with this one.
@@ -43,6 +45,16 @@ $(VLLM)/.installed: pyproject.toml constraints-vllm.txt
 	$(VLLM)/bin/pip install --quiet $(PIP_FLAGS) --no-deps --editable .
 	touch $@
 
+# For the adapters whose packages do not go with the others: every package pinned (Linux).
+adapters: $(ADAPTERS)/.installed
+
+$(ADAPTERS)/.installed: pyproject.toml constraints-adapters.txt
+	$(PYTHON) -m venv $(ADAPTERS)
+	$(ADAPTERS)/bin/pip install --quiet $(PIP_FLAGS) --no-compile --constraint constraints-adapters.txt torch
+	$(ADAPTERS)/bin/pip install --quiet $(PIP_FLAGS) --no-compile --no-deps --requirement constraints-adapters.txt
+	$(ADAPTERS)/bin/pip install --quiet $(PIP_FLAGS) --no-deps --editable .
+	touch $@
+
 bench: $(INSTALLED)
 	$(BIN)/acenv bench --model nano --difficulty easy --episodes 100 --jobs 2 --out runs/bench \
 		--policy-option max_new_tokens=64 --policy-option capacity=100
@@ -52,6 +64,9 @@ test: $(INSTALLED)
 
 test-vllm: $(VLLM)/.installed
 	$(VLLM)/bin/python -m pytest tests/policies/test_vllm_policy.py
+
+test-adapters: $(ADAPTERS)/.installed
+	$(ADAPTERS)/bin/python -m pytest tests/adapters
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -71,4 +86,4 @@ nano: $(INSTALLED)
 	$(BIN)/python examples/train_nano.py --out build/nano
 
 clean:
-	rm -rf $(VENV) $(VLLM) runs build .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(VLLM) $(ADAPTERS) runs build .mypy_cache .ruff_cache .pytest_cache

@@ -187,8 +187,7 @@ class PDDLEnv(ConversationEnv[Problem, PDDLState]):
         if chosen == "look":
             return Outcome(world.describe(state.facts), state.best)
         if chosen == "check":
-            listed = ", ".join(say(world.domain, a) for a in world.applicable(state.facts))
-            return Outcome(f"Valid actions: {listed or 'none'}.", state.best)
+            return Outcome(f"Valid actions: {', '.join(self.valid_actions()) or 'none'}.", state.best)
         reason = world.explain(state.facts, chosen)
         if reason:
             return self._refuse(f"You cannot {say(world.domain, chosen)}: {reason}.")
@@ -204,6 +203,10 @@ class PDDLEnv(ConversationEnv[Problem, PDDLState]):
         if self.difficulty == "easy":
             return Outcome(world.describe(state.facts), state.best)
         return Outcome(effect(world.domain, chosen), state.best)
+
+    def valid_actions(self) -> list[str]:
+        """The actions that can be carried out now."""
+        return [say(self._world.domain, action) for action in self._world.applicable(self.state.facts)]
 
     def expert_action(self) -> str:
         """The next action of a short plan from the present state, whatever happened before.
