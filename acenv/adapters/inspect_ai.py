@@ -16,10 +16,10 @@ text of :data:`acenv.chat.CALL_FORM`, so that what is scored is what :func:`acen
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable
 from typing import Any
 
+import anyio
 import anyio.to_thread
 from inspect_ai import Task
 from inspect_ai.dataset import MemoryDataset, Sample
@@ -57,9 +57,6 @@ def make_task(env_id: str, seeds: Iterable[int], **env_kwargs: Any) -> Task:
         env_id: An id, or its short form such as ``"pddl"``.
         seeds: One sample each.
         env_kwargs: Keywords for the environment, such as ``difficulty="easy"``.
-
-    Raises:
-        ValueError: There is no such environment.
     """
     session = Session(env_id, **env_kwargs)
     samples = [
@@ -139,7 +136,7 @@ class PolicyAPI(ModelAPI):  # type: ignore[misc]
         """Load the policy; ``options`` are those of :func:`acenv.load_policy`."""
         super().__init__(model_name, base_url, api_key, [], config or GenerateConfig())
         self._policy: Policy = load_policy(model_name, **options)
-        self._lock = threading.Lock()
+        self._limiter = anyio.CapacityLimiter(1)
 
     async def generate(
         self, input: list[ChatMessage], tools: list[ToolInfo], tool_choice: ToolChoice, config: GenerateConfig
@@ -149,7 +146,7 @@ class PolicyAPI(ModelAPI):  # type: ignore[misc]
         offered: list[Tool] = [{"type": "function", "function": t.model_dump(exclude_none=True)} for t in tools]
         step = sum(message["role"] == "assistant" for message in messages)
         request = Request(slot=0, seed=config.seed or 0, step=step, messages=messages, tools=offered)
-        decision = await anyio.to_thread.run_sync(self._ask, request)
+        [decision] = await anyio.to_thread.run_sync(self._policy.act, [request], limiter=self._limiter)
         if decision.error is not None:
             raise RuntimeError(f"policy {self._policy.name}: {decision.error}")
         reasons = {"stop": "stop", "length": "max_tokens", "context": "model_length"}
@@ -157,10 +154,6 @@ class PolicyAPI(ModelAPI):  # type: ignore[misc]
         read, written = decision.usage.prompt_tokens, decision.usage.completion_tokens
         output.usage = ModelUsage(input_tokens=read, output_tokens=written, total_tokens=read + written)
         return output
-
-    def _ask(self, request: Request) -> Any:
-        with self._lock:
-            return self._policy.act([request])[0]
 
 
 @modelapi(name="acenv")  # type: ignore[untyped-decorator]
@@ -190,9 +183,8 @@ def _tool_info(tool: Tool) -> ToolInfo:
 def _action(message: Any) -> str:
     """What was said, structured calls as text."""
     calls = getattr(message, "tool_calls", None) or ()
-    return Answer(
-        message.text, [{"function": {"name": call.function, "arguments": call.arguments}} for call in calls]
-    ).action
+    wire = [{"function": {"name": call.function, "arguments": call.arguments}} for call in calls]
+    return Answer(message.text, wire).action
 
 
 def _answer(said: Any, reply: Message) -> list[ChatMessage]:

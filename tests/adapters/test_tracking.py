@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,7 @@ import acenv
 from acenv.adapters.tracking import Tracker, to_mlflow, to_trackio, to_wandb
 from acenv.types import Episode
 
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 EASY = {"difficulty": "easy"}
 
 
@@ -85,3 +90,15 @@ def test_trackio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     logged = SQLiteStorage.get_logs("acenv", "oracle")
     assert [entry["acenv/PDDL/return"] for entry in logged if "acenv/PDDL/return" in entry] == [1.0, 1.0, 1.0]
     assert logged[-1]["acenv/Needle/mean/return"] == 1.0
+
+
+@pytest.mark.parametrize("tracker", ["mlflow", "wandb", "trackio"])
+def test_the_example_runs(tracker: str, tmp_path: Path) -> None:
+    pytest.importorskip(tracker, reason=f"{tracker} is not in this environment")
+    where = {"MLFLOW_TRACKING_URI": tmp_path.as_uri(), "MLFLOW_ALLOW_FILE_STORE": "true", "TRACKIO_DIR": str(tmp_path)}
+    command = [sys.executable, str(EXAMPLES / "track_runs.py"), tracker, "--policy", "oracle", "--seeds", "2"]
+    done = subprocess.run(
+        [*command, "--out", str(tmp_path)], capture_output=True, text=True, env={**os.environ, **where}, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"acenv/PDDL/mean/return +1\.000", done.stdout)
