@@ -38,11 +38,13 @@ class Reference:
     Attributes:
         folder: Where they are, a file a text: float32 ``[tokens, vocabulary]``.
         texts: Token ids of the texts.
+        rows: For each text the positions whose next token is compared.
         natural: Whether the texts are language, so that their perplexity says something.
     """
 
     folder: Path
     texts: tuple[tuple[int, ...], ...]
+    rows: tuple[tuple[int, ...], ...]
     natural: bool
 
 
@@ -66,20 +68,47 @@ def record(source: Source, texts: Sequence[Sequence[int]], folder: Path) -> Refe
     natural = bool(texts)
     if not texts:
         texts = [range(min(size, source.context, 64))]
-    chosen: list[tuple[int, ...]] = []
+    cut = [[i for i in ids[: min(CONTEXT, source.context)] if i < size] for ids in texts]
+    rows = [range(max(0, len(ids) - 1 - TOKENS), len(ids) - 1) for ids in cut]
+    return record_rows(model, cut, rows, folder, name=str(source.folder), natural=natural)
+
+
+def record_rows(
+    model: Any,
+    texts: Sequence[Sequence[int]],
+    rows: Sequence[Sequence[int]],
+    folder: Path,
+    *,
+    name: str,
+    natural: bool = True,
+) -> Reference:
+    """Write down what a dense model that is loaded says at some places.
+
+    Args:
+        model: The dense model.
+        texts: Token ids. Of many texts, as many are taken as :data:`DISK_BYTES` allow.
+        rows: For each text the positions whose next token is compared; a text without any is left out.
+        folder: An existing folder.
+        name: What to call the model in an error.
+        natural: Whether the texts are language.
+
+    Raises:
+        ValueError: The model gives no finite numbers.
+    """
+    size = model.get_input_embeddings().num_embeddings
+    chosen: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
     tokens = 0
-    for ids in texts:
-        text = tuple(i for i in ids[: min(CONTEXT, source.context)] if i < size)
-        tokens += min(TOKENS, len(text) - 1)
-        if len(text) < 2 or (chosen and 4 * size * tokens > DISK_BYTES):
+    for ids, wanted in zip(texts, rows, strict=True):
+        if not wanted or (chosen and 4 * size * (tokens + len(wanted)) > DISK_BYTES):
             continue
-        for chunk in _logits(model, text):
+        tokens += len(wanted)
+        for chunk in _logits(model, ids, wanted):
             if not np.isfinite(chunk).all():
-                raise ValueError(f"{source.folder} itself gives no finite numbers; give a model that works")
+                raise ValueError(f"{name} itself gives no finite numbers; give a model that works")
             with _file(folder, len(chosen)).open("ab") as file:
                 chunk.tofile(file)
-        chosen.append(text)
-    return Reference(folder, tuple(chosen), natural)
+        chosen.append((tuple(ids), tuple(wanted)))
+    return Reference(folder, tuple(ids for ids, _ in chosen), tuple(wanted for _, wanted in chosen), natural)
 
 
 def compare(reference: Reference, model: Any) -> dict[str, float | int | None]:
@@ -99,10 +128,10 @@ def compare(reference: Reference, model: Any) -> dict[str, float | int | None]:
     tokens = agreements = 0
     kl = largest = 0.0
     surprise = np.zeros(2)
-    for i, text in enumerate(reference.texts):
-        follows = torch.tensor(text[-min(TOKENS, len(text) - 1) :])
+    for i, (text, rows) in enumerate(zip(reference.texts, reference.rows, strict=True)):
+        follows = torch.tensor([text[row + 1] for row in rows])
         start = 0
-        for chunk in _logits(model, text):
+        for chunk in _logits(model, text, rows):
             count, width = chunk.shape
             dense = np.fromfile(
                 _file(reference.folder, i), dtype=np.float32, count=chunk.size, offset=4 * start * width
@@ -129,15 +158,15 @@ def compare(reference: Reference, model: Any) -> dict[str, float | int | None]:
     }
 
 
-def _logits(model: Any, text: Sequence[int]) -> Iterator[Any]:
-    """Logits for the last tokens that are followed by one, in float32 pieces of a few rows."""
-    count = min(TOKENS, len(text) - 1)
-    keep = {"logits_to_keep": count + 1} if "logits_to_keep" in inspect.signature(model.forward).parameters else {}
+def _logits(model: Any, text: Sequence[int], rows: Sequence[int]) -> Iterator[Any]:
+    """Logits at some positions, in float32 pieces of a few rows."""
+    index = torch.tensor(list(rows), device=model.device)
+    sparing = "logits_to_keep" in inspect.signature(model.forward).parameters
     with torch.inference_mode():
         ids = torch.tensor([list(text)], device=model.device)
-        logits = model(input_ids=ids, use_cache=False, **keep).logits[0, -count - 1 : -1]
-    for rows in logits.split(_ROWS):
-        yield rows.float().cpu().numpy()
+        logits = model(input_ids=ids, use_cache=False, **({"logits_to_keep": index} if sparing else {})).logits[0]
+    for part in (logits if sparing else logits[index]).split(_ROWS):
+        yield part.float().cpu().numpy()
 
 
 def _file(folder: Path, i: int) -> Path:

@@ -123,7 +123,7 @@ def measure(
             raise
         except Exception as error:  # many libraries are at work in there
             raise CompressionError(f"the compressed model cannot be used: {type(error).__name__}: {error}") from error
-        stored = _stored_bytes(tensors, targets)
+        stored = layer_bytes(tensors, targets)
         contents = {}
         for name, target in targets.items():
             weight = loader.dense_weight(modules[name])
@@ -181,7 +181,7 @@ def _weight(source: Source, name: str) -> Any:
     return next(read_stored(source.tensors, [f"{name}.weight"]))[1]
 
 
-def _stored_bytes(tensors: Mapping[str, Tensor], modules: Mapping[str, Any]) -> dict[str, int]:
+def layer_bytes(tensors: Mapping[str, Tensor], modules: Mapping[str, Any]) -> dict[str, int]:
     """Bytes in the files for each layer: codes, scales, zero points and indices together."""
     sizes = dict.fromkeys(modules, 0)
     for name, tensor in tensors.items():

@@ -9,7 +9,7 @@ more.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from acenv.calibration import DEFAULT
 from acenv.compressors import MANIFEST, CompressionError, parse
 from acenv.evaluation import versions
 from acenv.registry import resolve_env_ids
-from acenv.runs import Results
+from acenv.runs import Results, RunError
 from acenv.studies.plan import DENSE, NOISE, Arena, Plan, check_plan, claim, make_versions, read_json, write_json
 from acenv.studies.steps import carry_out
 from acenv.workers import Silent, Watcher
@@ -119,6 +119,24 @@ def _plan(settings: BenchSettings, folder: Path) -> Plan:
         baselines=tuple(Path(baseline).expanduser() for baseline in settings.baselines),
         replayed=settings.replayed,
     )
+
+
+def load_settings(folder: str | Path) -> BenchSettings:
+    """What a bench folder was asked for.
+
+    Raises:
+        RunError: It is no bench folder.
+    """
+    path = Path(folder) / "bench.json"
+    asked = read_json(path, "is no bench folder")
+    known = {f.name for f in fields(BenchSettings)}
+    values: dict[str, Any] = {
+        name: tuple(v) if isinstance(v, list) else v for name, v in asked.items() if name in known
+    }
+    try:
+        return BenchSettings(**values)
+    except TypeError as error:
+        raise RunError(f"{path} is no bench folder's: {error}") from error
 
 
 def load_bench(folder: str | Path) -> ReportData:
