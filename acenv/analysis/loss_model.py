@@ -110,11 +110,7 @@ def predict(known: Sequence[Point], method: str, distances: Mapping[str, float])
     Raises:
         ValueError: There are too few known methods, or no distance is known of all of them and of the new one.
     """
-    if len(known) < FEWEST_KNOWN:
-        raise ValueError(
-            f"predicting a loss needs {FEWEST_KNOWN} methods with known losses and internals, and there are "
-            f"{len(known)}: add methods to the bench"
-        )
+    check_known(known)
     names = [n for n, d in distances.items() if math.isfinite(d) and all(math.isfinite(_at(p, n)) for p in known)]
     if not names:
         raise ValueError(f"{method} and the known methods have no internal in common that is defined for all of them")
@@ -142,6 +138,19 @@ def predict(known: Sequence[Point], method: str, distances: Mapping[str, float])
         guaranteed=max(0.0, 1 - 2 * miss),
         outside=distances[curve.name] > curve.x[-1],
     )
+
+
+def check_known(known: Sequence[Point]) -> None:
+    """Raise where :func:`predict` would, for want of methods.
+
+    Raises:
+        ValueError: There are too few.
+    """
+    if len(known) < FEWEST_KNOWN:
+        raise ValueError(
+            f"predicting a loss needs {FEWEST_KNOWN} methods with known losses and internals, and there are "
+            f"{len(known)}: add methods to the bench"
+        )
 
 
 @dataclass(frozen=True, slots=True)

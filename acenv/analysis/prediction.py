@@ -34,6 +34,7 @@ __all__ = [
     "Relation",
     "Relations",
     "distances",
+    "known_points",
     "mean_distances",
     "mean_loss",
     "predict_loss",
@@ -192,13 +193,10 @@ def relate(
     """
     if not methods:
         raise ValueError("there are no internals to set against the losses: no method has been replayed")
-    points = tuple(
-        Point(name, mean_loss(base, returns, name), mean_distances(replay, k))
-        for name, (returns, replay) in methods.items()
-    )
+    points = known_points(base, methods, k)
     tables = {name: _losses_and_distances(base, returns, replay, k) for name, (returns, replay) in methods.items()}
     keys = sorted({key for table in tables.values() for key in table})
-    names = list(points[0].distances)
+    names = list(dict.fromkeys(n for p in points for n in p.distances))
     losses = np.array([[table.get(key, (math.nan, {}))[0] for key in keys] for table in tables.values()])
     values = {
         n: np.array([[table.get(key, (0.0, {}))[1].get(n, math.nan) for key in keys] for table in tables.values()])
@@ -223,7 +221,8 @@ def relate(
     if len(points) >= FEWEST_POINTS:
         lost = [p.loss for p in points]
         found = [
-            between_points([p.distances[n] for p in points], lost, confidence=confidence, seed=seed) for n in names
+            between_points([p.distances.get(n, math.nan) for p in points], lost, confidence=confidence, seed=seed)
+            for n in names
         ]
         between = _relations(names, found)
     return Relations(
@@ -233,6 +232,18 @@ def relate(
         methods=between,
         points=points,
         held_out=leave_one_out(points),
+    )
+
+
+def known_points(base: Returns, methods: Mapping[str, tuple[Returns, Replay]], k: int = K) -> tuple[Point, ...]:
+    """The methods' mean losses and distances, from which :func:`predict_loss` predicts others; see :func:`relate`.
+
+    Raises:
+        ValueError: The replays do not have this k, or a method and the original have no episode in common.
+    """
+    return tuple(
+        Point(name, mean_loss(base, returns, name), mean_distances(replay, k))
+        for name, (returns, replay) in methods.items()
     )
 
 
@@ -271,7 +282,7 @@ def distances(internals: EpisodeInternals, k: int = K) -> dict[str, float]:
     }
     for attribute, name in _RANKINGS.items():
         agreement = getattr(internals, attribute, None)
-        if agreement is None:
+        if agreement is None or agreement == {}:  # a replay that was made before there was this internal
             continue
         if isinstance(agreement, Mapping):
             if k not in agreement:

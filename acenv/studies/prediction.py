@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from acenv.analysis.prediction import K, Prediction, Relations, mean_loss, predict_loss, relate
-from acenv.analysis.replay import replay
-from acenv.analysis.report import ReportData
+from acenv.analysis.loss_model import check_known
+from acenv.analysis.prediction import K, Prediction, Relations, known_points, mean_loss, predict_loss, relate
+from acenv.analysis.replay import Replay, replay
+from acenv.analysis.report import Candidate, ReportData
 from acenv.compression import dense_folder
 from acenv.policies import load_policy
 from acenv.studies.bench import load_bench, load_settings
@@ -26,8 +28,7 @@ def relate_bench(data: ReportData, k: int = K) -> Relations:
     Raises:
         ValueError: No method has internals.
     """
-    methods = {c.name: (c.results.returns(), c.replay) for c in data.candidates if c.replay is not None}
-    return relate(data.reference.returns(), methods, k=k)
+    return relate(data.reference.returns(), _replayed(data.candidates), k=k)
 
 
 def predict_checkpoint(folder: str | Path, checkpoint: str, k: int = K, watcher: Watcher | None = None) -> Prediction:
@@ -51,9 +52,10 @@ def predict_checkpoint(folder: str | Path, checkpoint: str, k: int = K, watcher:
     settings = load_settings(folder)
     place = Path(checkpoint.removeprefix("hf:")).expanduser()
     own = next((c for c in data.candidates if (path / "checkpoints" / c.name).resolve() == place.resolve()), None)
-    known = relate_bench(replace(data, candidates=tuple(c for c in data.candidates if c is not own)), k)
+    known = known_points(data.reference.returns(), _replayed([c for c in data.candidates if c is not own]), k)
+    check_known(known)
     if own is not None and own.replay is not None:
-        predicted = predict_loss(known, own.replay)
+        predicted = predict_loss(known, own.replay, k=k)
         lost = mean_loss(data.reference.returns(), own.results.returns(), own.name)
         return replace(predicted, method=own.name, actual=lost)
     read = next(len(c.replay.episodes) + c.replay.skipped for c in data.candidates if c.replay is not None)
@@ -64,4 +66,8 @@ def predict_checkpoint(folder: str | Path, checkpoint: str, k: int = K, watcher:
     model: Any = load_policy(spec, **settings.policy)
     found = replay(data.reference, base, model, limit=read)
     done()
-    return predict_loss(known, found)
+    return predict_loss(known, found, k=k)
+
+
+def _replayed(candidates: Iterable[Candidate]) -> dict[str, tuple[dict[tuple[str, int], float], Replay]]:
+    return {c.name: (c.results.returns(), c.replay) for c in candidates if c.replay is not None}

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import acenv
+from acenv.cli import main
 from acenv.compressors import MANIFEST, parse
 from acenv.compressors.checkpoint import read_source
 from acenv.compressors.job import check_method, layers_of
@@ -139,7 +140,9 @@ def test_what_makes_no_sense_is_refused(results: Any, damaged: Path) -> None:
         measure_sensitivity(NANO, "nowhere", texts)
 
 
-def test_a_recipe_in_a_bench_acts_and_its_gain_is_measured_on_other_episodes(tmp_path: Path) -> None:
+def test_a_recipe_in_a_bench_acts_and_its_gain_is_measured_on_other_episodes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     settings = BenchSettings(
         model="nano",
         methods=("magnitude:sparsity=0.7",),
@@ -159,6 +162,11 @@ def test_a_recipe_in_a_bench_acts_and_its_gain_is_measured_on_other_episodes(tmp
     assert recovery.gain.estimate == pytest.approx(recovery.recipe_return.estimate - recovery.plain_return.estimate)
     assert (folder / "sensitivity" / "magnitude-70.json").exists()
     assert len(json.loads((folder / "bench.json").read_text())["methods"]) == 2
+    with pytest.raises(SystemExit) as exit_:
+        main(["sensitivity", str(folder), "--method", "magnitude-70", "--transcripts", "2", "--by", "block"])
+    assert exit_.value.code == 0
+    out = capsys.readouterr().out
+    assert "model.layers.4" in out and "Keeping" not in out  # a tenth holds no block
     with pytest.raises(ValueError, match="take more episodes"):
         recover(folder, "magnitude-70", found.recipe, transcripts=8)
     with pytest.raises(ValueError, match="it has magnitude-70"):
