@@ -3,9 +3,10 @@
     pip install "acenv[hf,llmcompressor,trl]"
     python examples/train_grpo.py
 
-nano loses three of five parts of its return when 60% of its weights are pruned by magnitude. TRL's GRPOTrainer then
-plays episodes of the train split and reinforces what earned a return. (Pruned weights may grow back: this repairs what
-the model does, not its sparsity.)
+nano loses half of its return in tyreworld when half of its weights are pruned by magnitude. TRL's GRPOTrainer then
+plays four tasks of the train split eight times a step, and reinforces what earned more than the others. What it learns
+there holds for the test split, which has none of these tasks. (Pruned weights may grow back: this repairs what the
+model does, not its sparsity.)
 """
 
 import argparse
@@ -20,15 +21,15 @@ from acenv.policies import load_policy
 parser = argparse.ArgumentParser()
 parser.add_argument("--out", type=Path, default=Path("runs/grpo"))
 parser.add_argument("--env", default="acenv/PDDL-v0")
-parser.add_argument("--steps", type=int, default=30)
-parser.add_argument("--tasks", type=int, default=8, help="tasks in a step, each played eight times")
-parser.add_argument("--learning-rate", type=float, default=3e-4)
+parser.add_argument("--steps", type=int, default=10)
+parser.add_argument("--tasks", type=int, default=4, help="tasks of the train split, each played eight times a step")
+parser.add_argument("--learning-rate", type=float, default=1e-4)
 parser.add_argument("--episodes", type=int, default=60, help="test episodes before and after")
 args = parser.parse_args()
-task = {"difficulty": "easy", "domain": "gripper"}
+task = {"difficulty": "easy", "domain": "tyreworld"}
 
 # The patient
-pruned = acenv.compress("nano", "magnitude:sparsity=0.6", args.out / "pruned")
+pruned = acenv.compress("nano", "magnitude:sparsity=0.5", args.out / "pruned")
 
 
 def mean_return(checkpoint: Path) -> float:
@@ -43,10 +44,12 @@ config = GRPOConfig(
     max_steps=args.steps,
     per_device_train_batch_size=args.tasks * 8,
     num_generations=8,
-    max_completion_length=256,  # of an episode
-    generation_kwargs={"max_new_tokens": 24},  # of a turn
+    max_completion_length=160,  # of an episode
+    generation_kwargs={"max_new_tokens": 12},  # of a turn
     learning_rate=args.learning_rate,
     lr_scheduler_type="constant",
+    adam_beta2=0.95,
+    adam_epsilon=1e-4,  # or each token that never occurs moves as far as those that do
     logging_steps=1,
     save_strategy="no",
     report_to="none",
@@ -58,7 +61,7 @@ config = GRPOConfig(
 trainer = GRPOTrainer(
     model=str(pruned),
     args=config,
-    train_dataset=episodes(args.env, range(10_000)),
+    train_dataset=episodes(args.env, range(args.tasks)),
     rollout_func=rollouts(**task),
     reward_funcs=episode_return,
 )

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -132,3 +135,15 @@ def test_what_cannot_be_scored_is_left_out() -> None:
 def test_a_prompt_that_names_no_episode_is_refused(tokenizer: Any) -> None:
     with pytest.raises(ValueError, match="a prompt must name an episode, as episodes"):
         rollouts()(["What is 2 + 2?"], Actor(tokenizer, {}))
+
+
+@pytest.mark.slow
+def test_a_few_steps_raise_the_return(tmp_path: Path) -> None:
+    command = [sys.executable, str(EXAMPLES / "train_grpo.py"), "--out", str(tmp_path), "--steps", "7"]
+    done = subprocess.run([*command, "--episodes", "40"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    returns = [float(value) for value in re.findall(r"return (\d\.\d+)  loss", done.stdout)]
+    assert len(returns) == 7
+    assert sum(returns[-3:]) / 3 > sum(returns[:3]) / 3 + 0.05
+    before, after = map(float, re.findall(r"(?:pruned|GRPO) (\d\.\d+)", done.stdout))
+    assert after > before
