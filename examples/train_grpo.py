@@ -1,6 +1,6 @@
 """GRPO repairs a model that pruning has broken, with an acenv environment as its only teacher.
 
-    pip install "acenv[hf,llmcompressor,trl]"
+    pip install "acenv[trl]"
     python examples/train_grpo.py
 
 nano loses half of its return in tyreworld when half of its weights are pruned by magnitude. TRL's GRPOTrainer then
