@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -106,11 +108,7 @@ def _print_relations(relations: Relations) -> None:
             f"between {len(relations.points)} methods: distance and mean return lost", relations.methods
         )
     _print_correlations("within methods: which episodes are lost, all methods together", relations.pooled)
-    for name, rows in relations.episodes.items():
-        if any(not math.isnan(row.rho.estimate) for row in rows):
-            _print_correlations(f"within {name}", rows)
-        else:
-            console.print(f"within {name}: undefined, no replayed episode was lost or all alike\n", highlight=False)
+    _print_each(relations.episodes)
     if relations.held_out is not None:
         _print_held_out(relations.held_out)
     for sentence in relations.sentences():
@@ -127,6 +125,33 @@ def _print_correlations(title: str, rows: tuple[Relation, ...]) -> None:
         p = "<.001" if row.p_adjusted < 0.001 else f"{row.p_adjusted:.3f}"
         table.add_row(row.internal, f"{row.rho.estimate:+.2f} {bounds}", p, str(row.points))
     console.print(table)
+
+
+def _print_each(episodes: Mapping[str, tuple[Relation, ...]]) -> None:
+    """Correlations within each method, without their intervals, which are in the JSON."""
+    names = [row.internal for row in next(iter(episodes.values()))]
+    table = _table("within each method: rho (* p < .05 after Holm)", "method", *map(_short, names))
+    table.padding = (0, 1, 0, 0)  # so many columns in 80 letters
+    table.columns[0].no_wrap, table.columns[0].overflow = False, "fold"
+    table.columns[0].min_width = 13
+    for method, rows in episodes.items():
+        cells = ["-" if math.isnan(r.rho.estimate) else f"{r.rho.estimate:.2f}{_star(r)}" for r in rows]
+        table.add_row(method, *cells)
+    console.print(table)
+
+
+def _star(relation: Relation) -> str:
+    return "*" if relation.p_adjusted <= 0.05 else ""
+
+
+def _short(internal: str) -> str:
+    r"""A name on two lines, so that many columns fit.
+
+    >>> _short("effective rank of hidden states"), _short("top-10 Kendall")
+    ('erank\nhidden', 'Kendall')
+    """
+    short = internal.replace("effective rank of ", "erank ").removesuffix(" states")
+    return re.sub(r"^top-[0-9]+ (?!flips)", "", short).replace(" ", "\n", 1)
 
 
 def _print_held_out(held_out: HeldOut) -> None:
