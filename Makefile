@@ -11,7 +11,7 @@ ADAPTERS := .venv-adapters
 # More flags for pip, for example an index with CPU builds of torch.
 PIP_FLAGS ?=
 
-.PHONY: install simulators vllm adapters bench test test-vllm test-adapters lint format docs nano clean
+.PHONY: install simulators vllm adapters bench test test-all test-vllm test-adapters lint format docs nano clean
 
 install: $(INSTALLED)
 
@@ -60,6 +60,10 @@ bench: $(INSTALLED)
 		--policy-option max_new_tokens=64 --policy-option capacity=100
 
 test: $(INSTALLED)
+	$(BIN)/python -m pytest -m "not slow"
+
+# With the tests that take minutes each.
+test-all: $(INSTALLED)
 	$(BIN)/python -m pytest
 
 test-vllm: $(VLLM)/.installed

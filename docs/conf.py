@@ -32,6 +32,8 @@ autodoc_typehints_description_target = "documented"
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
+# Some short names, such as Point, are of several modules; annotations name the right one without saying which.
+suppress_warnings = ["ref.python"]
 
 
 def setup(app):

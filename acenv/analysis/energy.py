@@ -2,7 +2,7 @@
 
 Energy is E = -T logsumexp(logits / T) (Liu et al., *Energy-based Out-of-distribution Detection*, NeurIPS 2020), as
 ACBench measures it. It does not change when logits are shuffled over the vocabulary, so only the comparison of a model
-with its compressed version tells something: the shift |E_base - E_compressed|.
+with its compressed version tells something: the shift ``|E_base - E_compressed|``.
 
 Everything is computed in float64, in blocks of positions, whatever the precision of the logits.
 """
@@ -49,7 +49,7 @@ def energy(logits: Logits, temperature: float = 1.0) -> Floats:
 
 
 def energy_shift(base: Logits, compressed: Logits, temperature: float = 1.0) -> Floats:
-    """|E_base - E_compressed| at each position, shape [positions].
+    """``|E_base - E_compressed|`` at each position, shape [positions].
 
     Raises:
         ValueError: As :func:`energy`, or the two have different numbers of positions.

@@ -58,7 +58,7 @@ class EpisodeInternals:
         kendall: Mean tau-b on the base's top k, by k; tokens where it is undefined are left out.
         spearman: Mean rho on the base's top k, by k; likewise.
         energy: Mean energies.
-        energy_shift: Mean of |E_base - E_compressed| over the tokens.
+        energy_shift: Mean of ``|E_base - E_compressed|`` over the tokens.
         kl: Mean of KL(base || compressed) over the tokens, in nats.
         top1_agreement: Share of tokens for which both models have the same favourite.
     """
