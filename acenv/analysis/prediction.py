@@ -267,8 +267,8 @@ def distances(internals: EpisodeInternals, k: int = K) -> dict[str, float]:
     """How far the compressed model is from the original on one transcript, by internal.
 
     ``KL`` in nats, ``top-1 flips`` as the share of tokens, ``energy shift`` in nats; ``effective rank`` of logits and
-    hidden states as ``|log(compressed / base)|``; of the top k, one minus the Jaccard overlap, Kendall's tau, Spearman's
-    rho and, where the replay has it, the rank-biased overlap. ``nan`` where it is undefined.
+    hidden states as ``|log(compressed / base)|``; of the top k, one minus the Jaccard overlap, Kendall's tau,
+    Spearman's rho and, where the replay has it, the rank-biased overlap. ``nan`` where it is undefined.
 
     Raises:
         ValueError: The replay does not have this k.
