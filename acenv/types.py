@@ -208,6 +208,7 @@ class TokenOutputs:
         logits: float32 ``[T, vocabulary]``, or ``None`` if not asked for.
         hidden: Last hidden states, after the final norm, float32 ``[T, width]``, or ``None`` if not asked for.
         truncated: Whether the conversation was longer than the model's context, so that its end is missing.
+        texts: The text of each token, as it stands in the conversation; empty where the policy does not say.
     """
 
     token_ids: NDArray[np.int64]
@@ -215,6 +216,7 @@ class TokenOutputs:
     logits: NDArray[np.float32] | None = None
     hidden: NDArray[np.float32] | None = None
     truncated: bool = False
+    texts: Sequence[str] = ()
 
 
 @runtime_checkable

@@ -282,7 +282,9 @@ def distances(internals: EpisodeInternals, k: int = K) -> dict[str, float]:
     }
     for attribute, name in _RANKINGS.items():
         agreement = getattr(internals, attribute, None)
-        if agreement is None or agreement == {}:  # a replay that was made before there was this internal
+        if (
+            agreement is None or agreement == {} or agreement != agreement
+        ):  # a replay that was made before there was this internal
             continue
         if isinstance(agreement, Mapping):
             if k not in agreement:

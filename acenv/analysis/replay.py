@@ -8,17 +8,28 @@ models is held at a time.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from acenv.analysis.comparison import OVERALL
-from acenv.analysis.energy import energy, kl_divergence, top1_agreement
-from acenv.analysis.ranking import TOP_K, rank_agreement
-from acenv.analysis.records import from_number, to_jsonable
+from acenv.analysis.energy import energy, kl_divergence
+from acenv.analysis.internals import (
+    DecisionInternals,
+    EpisodeInternals,
+    Histogram,
+    InternalsSummary,
+    KindInternals,
+    Replay,
+    ReplaySummary,
+    mean_of,
+)
+from acenv.analysis.kinds import COMMANDS, KINDS, Kind, mark
+from acenv.analysis.ranking import TOP_K, rank_agreement, rank_biased_overlap, top_k
 from acenv.analysis.spectrum import effective_rank
 from acenv.analysis.statistics import Floats
 from acenv.types import Transcript
@@ -28,10 +39,21 @@ if TYPE_CHECKING:
 
     from acenv.types import Scorer, TokenOutputs
 
+__all__ = [
+    "BINS",
+    "EpisodeInternals",
+    "Histogram",
+    "InternalsSummary",
+    "NotFiniteError",
+    "Replay",
+    "ReplaySummary",
+    "TranscriptSource",
+    "replay",
+    "token_kinds",
+]
+
 BINS = 60
 """Bins of the energy histogram."""
-
-Pair = tuple[float, float]
 
 
 class NotFiniteError(ValueError):
@@ -46,152 +68,13 @@ class TranscriptSource(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class EpisodeInternals:
-    """The internals of both models on one transcript; pairs are (base, compressed).
-
-    Attributes:
-        tokens: Tokens of the assistant's messages; each has the outputs of the position that predicts it.
-        erank_logits: Effective rank (of Diff-eRank) of the matrix tokens x vocabulary; Diff-eRank is the difference.
-        erank_hidden: The same of the last hidden states, tokens x width.
-        jaccard: Mean overlap of the two models' top-k sets, by k.
-        kendall: Mean tau-b on the base's top k, by k; tokens where it is undefined are left out.
-        spearman: Mean rho on the base's top k, by k; likewise.
-        energy: Mean energies.
-        energy_shift: Mean of ``|E_base - E_compressed|`` over the tokens.
-        kl: Mean of KL(base || compressed) over the tokens, in nats.
-        top1_agreement: Share of tokens for which both models have the same favourite.
-    """
-
-    env_id: str
-    seed: int
-    tokens: int
-    erank_logits: Pair
-    erank_hidden: Pair
-    jaccard: Mapping[int, float]
-    kendall: Mapping[int, float]
-    spearman: Mapping[int, float]
-    energy: Pair
-    energy_shift: float
-    kl: float
-    top1_agreement: float
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> EpisodeInternals:
-        """The inverse of what :meth:`Replay.to_dict` writes for an episode."""
-        values = dict(data)
-        for name in ("erank_logits", "erank_hidden", "energy"):
-            base, compressed = data[name]
-            values[name] = (from_number(base), from_number(compressed))
-        for name in ("jaccard", "kendall", "spearman"):
-            values[name] = {int(k): from_number(v) for k, v in data[name].items()}
-        for name in ("energy_shift", "kl", "top1_agreement"):
-            values[name] = from_number(data[name])
-        return cls(**values)
-
-
-@dataclass(frozen=True, slots=True)
-class InternalsSummary:
-    """Means over the episodes of an environment, or over the environments (``env_id`` is ``"overall"``).
-
-    Every episode of an environment counts the same, and so does every environment overall. Effective ranks are averaged
-    as entropies, exp(mean log erank), as Diff-eRank is defined for a data set. The other attributes are those of
-    :class:`EpisodeInternals`.
-    """
-
-    env_id: str
-    episodes: int
-    tokens: int
-    erank_logits: Pair
-    erank_hidden: Pair
-    jaccard: Mapping[int, float]
-    kendall: Mapping[int, float]
-    spearman: Mapping[int, float]
-    energy: Pair
-    energy_shift: float
-    kl: float
-    top1_agreement: float
-
-
-@dataclass(frozen=True, slots=True)
-class ReplaySummary:
-    """The summary of a replay: overall, and by environment in the order of their ids."""
-
-    overall: InternalsSummary
-    environments: tuple[InternalsSummary, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Histogram:
-    """Counts of the two models' values in shared bins.
-
-    Attributes:
-        edges: Edges of the bins, one more than there are bins.
-        base: Number of tokens in each bin, of the base.
-        compressed: The same of the compressed model.
-    """
-
-    edges: tuple[float, ...]
-    base: tuple[int, ...]
-    compressed: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Replay:
-    """What came out of running two models on the same transcripts.
-
-    Attributes:
-        base: Name of the original model.
-        compressed: Name of the compressed model.
-        episodes: The internals on each transcript.
-        energy_histogram: Energies of all tokens.
-        skipped: Transcripts of which a model's context holds no token of an answer.
-    """
-
-    base: str
-    compressed: str
-    episodes: tuple[EpisodeInternals, ...]
-    energy_histogram: Histogram
-    skipped: int = 0
-
-    def summary(self) -> ReplaySummary:
-        """Means by environment and overall."""
-        environments = tuple(
-            _summarise(env_id, [e for e in self.episodes if e.env_id == env_id])
-            for env_id in sorted({e.env_id for e in self.episodes})
-        )
-        return ReplaySummary(_summarise(OVERALL, environments), environments)
-
-    def to_dict(self) -> dict[str, Any]:
-        """As strict JSON: numbers that are ``nan`` become ``None``, and every ``k`` becomes text."""
-        data: dict[str, Any] = to_jsonable(self)
-        return data
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Replay:
-        """The inverse of :meth:`to_dict`.
-
-        Raises:
-            ValueError: The data do not describe a replay.
-        """
-        try:
-            return cls(
-                base=data["base"],
-                compressed=data["compressed"],
-                episodes=tuple(EpisodeInternals.from_dict(e) for e in data["episodes"]),
-                energy_histogram=Histogram(**{k: tuple(v) for k, v in data["energy_histogram"].items()}),
-                skipped=data["skipped"],
-            )
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise ValueError(f"this is not a replay as to_dict() writes it: {error!r}") from error
-
-
 def replay(
     transcripts: Iterable[Transcript] | TranscriptSource,
     base: Scorer,
     compressed: Scorer,
     *,
     limit: int | None = None,
+    tokens: Path | None = None,
 ) -> Replay:
     """Run two models on the same transcripts and compare their logits and hidden states.
 
@@ -200,6 +83,8 @@ def replay(
         base: The original model's policy; it must be able to ``score``.
         compressed: The compressed model's policy, with the same tokenizer.
         limit: At most so many transcripts, taken from each environment in turn.
+        tokens: A file to write what is known of every token, a line a transcript: ``env_id``, ``seed`` and ``turns``,
+            each with its number, and ``tokens`` (texts), ``kl``, ``flip`` and ``kind`` side by side.
 
     Returns:
         The internals by episode. Memory: the logits of one conversation of each model at a time.
@@ -226,15 +111,19 @@ def replay(
     compressed_outputs = compressed.score(conversations, capture=("logits", "hidden"))
     episodes: list[EpisodeInternals] = []
     energies: list[tuple[Floats, Floats]] = []
-    for transcript in chosen:
-        ours = _next(base_outputs, names[0], transcript)
-        theirs = _next(compressed_outputs, names[1], transcript)
-        _refuse_different_tokens(ours, theirs, names, transcript)
-        if len(ours.token_ids):
-            pair = energy(ours.logits), energy(theirs.logits)
-            episodes.append(_internals(transcript, ours, theirs, pair))
-            energies.append(pair)
-        del ours, theirs  # or they would stay in memory while the next ones are made
+    with ExitStack() as stack:
+        file = stack.enter_context(tokens.open("w", encoding="utf-8")) if tokens is not None else None
+        for transcript in chosen:
+            ours = _next(base_outputs, names[0], transcript)
+            theirs = _next(compressed_outputs, names[1], transcript)
+            _refuse_different_tokens(ours, theirs, names, transcript)
+            if len(ours.token_ids):
+                found = _compare(transcript, ours, theirs)
+                episodes.append(_internals(transcript, ours, theirs, found))
+                energies.append(found.energies)
+                if file is not None:
+                    file.write(json.dumps(_token_record(transcript, ours, found), ensure_ascii=False) + "\n")
+            del ours, theirs  # or they would stay in memory while the next ones are made
     if not episodes:
         raise ValueError(f"no token of an answer in {len(chosen)} transcript(s): the models' context is too short")
     return Replay(*names, tuple(episodes), _histogram(energies), skipped=len(chosen) - len(episodes))
@@ -245,8 +134,20 @@ class _Outputs:
     """Outputs that were looked at: finite, one row for each token."""
 
     token_ids: npt.NDArray[np.int64]
+    turns: npt.NDArray[np.int64]
+    texts: Sequence[str]
     logits: npt.NDArray[np.float32]
     hidden: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class _Tokens:
+    """What is known of every token, all of length ``[T]``."""
+
+    kinds: list[Kind]
+    kl: Floats
+    flips: npt.NDArray[np.bool_]
+    energies: tuple[Floats, Floats]
 
 
 def _name(policy: object) -> str:
@@ -267,24 +168,106 @@ def _refuse_different_tokens(ours: _Outputs, theirs: _Outputs, names: tuple[str,
         )
 
 
-def _internals(
-    transcript: Transcript, base: _Outputs, compressed: _Outputs, energies: tuple[Floats, Floats]
-) -> EpisodeInternals:
+def token_kinds(transcript: Transcript, turns: Sequence[int], texts: Sequence[str]) -> list[Kind]:
+    """What each of the assistant's tokens is.
+
+    Args:
+        transcript: What was said.
+        turns: The assistant's message that each token belongs to, counted from 0, shape [T].
+        texts: The text of each token, shape [T]; where there is none, every token is plain text.
+
+    Returns:
+        Kinds, [T]. A token over two pieces is of the kind of its first letter; the mark that ends a turn is ``"end"``.
+    """
+    if not texts:
+        return ["text"] * len(turns)
+    said = [message["content"].strip() for message in transcript.messages if message["role"] == "assistant"]
+    found: list[Kind] = []
+    commands = transcript.env_id in COMMANDS
+    place, turn, kinds = 0, -1, list[Kind]()
+    for number, text in zip(turns, texts, strict=True):
+        if number != turn:
+            turn, place = number, 0
+            spans = mark(said[turn], transcript.tools, commands=commands) if turn < len(said) else []
+            kinds = [span.kind for span in spans for _ in range(span.end - span.start)]
+        letter = place + len(text) - len(text.lstrip())
+        found.append(kinds[min(letter, len(kinds) - 1)] if place < len(kinds) else "end")
+        place += len(text)
+    return found
+
+
+def _compare(transcript: Transcript, base: _Outputs, compressed: _Outputs) -> _Tokens:
+    return _Tokens(
+        kinds=token_kinds(transcript, base.turns.tolist(), base.texts),
+        kl=kl_divergence(base.logits, compressed.logits),
+        flips=base.logits.argmax(axis=1) != compressed.logits.argmax(axis=1),
+        energies=(energy(base.logits), energy(compressed.logits)),
+    )
+
+
+def _internals(transcript: Transcript, base: _Outputs, compressed: _Outputs, found: _Tokens) -> EpisodeInternals:
     agreement = rank_agreement(base.logits, compressed.logits, TOP_K)
+    shift = np.abs(found.energies[0] - found.energies[1])
     return EpisodeInternals(
         env_id=transcript.env_id,
         seed=transcript.seed,
         tokens=len(base.token_ids),
         erank_logits=(effective_rank(base.logits), effective_rank(compressed.logits)),
         erank_hidden=(effective_rank(base.hidden), effective_rank(compressed.hidden)),
-        jaccard={k: _mean(a.jaccard) for k, a in agreement.items()},
-        kendall={k: _mean(a.kendall) for k, a in agreement.items()},
-        spearman={k: _mean(a.spearman) for k, a in agreement.items()},
-        energy=(_mean(energies[0]), _mean(energies[1])),
-        energy_shift=_mean(np.abs(energies[0] - energies[1])),
-        kl=_mean(kl_divergence(base.logits, compressed.logits)),
-        top1_agreement=float(top1_agreement(base.logits, compressed.logits).mean()),
+        jaccard={k: mean_of(a.jaccard) for k, a in agreement.items()},
+        kendall={k: mean_of(a.kendall) for k, a in agreement.items()},
+        spearman={k: mean_of(a.spearman) for k, a in agreement.items()},
+        energy=(mean_of(found.energies[0]), mean_of(found.energies[1])),
+        energy_shift=mean_of(shift),
+        kl=mean_of(found.kl),
+        top1_agreement=1.0 - float(found.flips.mean()),
+        rbo=mean_of(rank_biased_overlap(top_k(base.logits, max(TOP_K)), top_k(compressed.logits, max(TOP_K)))),
+        kinds=_by_kind(found, shift),
+        decisions=tuple(_decisions(base.turns, found)),
     )
+
+
+def _by_kind(found: _Tokens, shift: Floats) -> dict[str, KindInternals]:
+    names = np.array(found.kinds)
+    chosen = {kind: names == kind for kind in KINDS}
+    return {
+        kind: KindInternals(
+            int(rows.sum()), mean_of(found.kl[rows]), float(found.flips[rows].mean()), mean_of(shift[rows])
+        )
+        for kind, rows in chosen.items()
+        if rows.any()
+    }
+
+
+def _decisions(turns: npt.NDArray[np.int64], found: _Tokens) -> Iterator[DecisionInternals]:
+    for turn in np.unique(turns):
+        rows = np.flatnonzero(turns == turn)
+        flipped = np.flatnonzero(found.flips[rows])
+        first = int(flipped[0]) if len(flipped) else None
+        yield DecisionInternals(
+            turn=int(turn),
+            tokens=len(rows),
+            kl=mean_of(found.kl[rows]),
+            flips=len(flipped),
+            first_flip=first,
+            first_kind="" if first is None else found.kinds[rows[first]],
+        )
+
+
+def _token_record(transcript: Transcript, base: _Outputs, found: _Tokens) -> dict[str, Any]:
+    turns = []
+    for turn in np.unique(base.turns):
+        rows = np.flatnonzero(base.turns == turn).tolist()
+        turns.append(
+            {
+                "turn": int(turn),
+                "tokens": [base.texts[i] for i in rows] if base.texts else [],
+                "kl": [round(float(found.kl[i]), 4) for i in rows],
+                "flip": [int(found.flips[i]) for i in rows],
+                "kind": [found.kinds[i] for i in rows],
+            }
+        )
+    return {"env_id": transcript.env_id, "seed": transcript.seed, "turns": turns}
 
 
 def _next(outputs: Iterator[TokenOutputs], name: str, transcript: Transcript) -> _Outputs:
@@ -294,6 +277,8 @@ def _next(outputs: Iterator[TokenOutputs], name: str, transcript: Transcript) ->
         raise ValueError(f"policy {name!r} scored too few conversations: nothing came for {where}")
     return _Outputs(
         found.token_ids,
+        found.turns,
+        found.texts,
         _usable(found.logits, len(found.token_ids), f"logits of {name!r} on {where}"),
         _usable(found.hidden, len(found.token_ids), f"hidden states of {name!r} on {where}"),
     )
@@ -327,35 +312,3 @@ def _histogram(energies: Sequence[tuple[Floats, Floats]]) -> Histogram:
     edges = np.histogram_bin_edges(np.concatenate([base, compressed]), bins=BINS)
     counts = [np.histogram(side, bins=edges)[0].tolist() for side in (base, compressed)]
     return Histogram(tuple(edges.tolist()), tuple(counts[0]), tuple(counts[1]))
-
-
-def _summarise(env_id: str, parts: Sequence[EpisodeInternals] | Sequence[InternalsSummary]) -> InternalsSummary:
-    return InternalsSummary(
-        env_id=env_id,
-        episodes=sum(part.episodes if isinstance(part, InternalsSummary) else 1 for part in parts),
-        tokens=sum(part.tokens for part in parts),
-        erank_logits=_mean_erank([part.erank_logits for part in parts]),
-        erank_hidden=_mean_erank([part.erank_hidden for part in parts]),
-        jaccard=_mean_by_k([part.jaccard for part in parts]),
-        kendall=_mean_by_k([part.kendall for part in parts]),
-        spearman=_mean_by_k([part.spearman for part in parts]),
-        energy=(_mean([part.energy[0] for part in parts]), _mean([part.energy[1] for part in parts])),
-        energy_shift=_mean([part.energy_shift for part in parts]),
-        kl=_mean([part.kl for part in parts]),
-        top1_agreement=_mean([part.top1_agreement for part in parts]),
-    )
-
-
-def _mean(values: Sequence[float] | Floats) -> float:
-    """The mean of the numbers that are defined; ``nan`` if none is."""
-    defined = [v for v in values if not math.isnan(v)]
-    return math.fsum(defined) / len(defined) if defined else math.nan
-
-
-def _mean_erank(pairs: Sequence[Pair]) -> Pair:
-    base, compressed = ([math.log(pair[side]) for pair in pairs] for side in (0, 1))
-    return math.exp(_mean(base)), math.exp(_mean(compressed))
-
-
-def _mean_by_k(parts: Sequence[Mapping[int, float]]) -> dict[int, float]:
-    return {k: _mean([part[k] for part in parts]) for k in parts[0]}

@@ -63,6 +63,17 @@ def assistant_tokens(
 ) -> tuple[list[int], list[int]]:
     """A conversation's tokens, and for each the number of the assistant message that it belongs to, or -1.
 
+    See :func:`marked_tokens`, which gives their texts too.
+    """
+    ids, turns, _ = marked_tokens(tokenizer, chat, conversation, stop_ids)
+    return ids, turns
+
+
+def marked_tokens(
+    tokenizer: Any, chat: Chat, conversation: Conversation, stop_ids: frozenset[int]
+) -> tuple[list[int], list[int], list[str]]:
+    """A conversation's tokens, the assistant message that each belongs to (or -1), and the text of each.
+
     The token that ends a turn belongs to it, as the model has to write it; what the template puts behind does not.
 
     Raises:
@@ -85,7 +96,9 @@ def assistant_tokens(
             if position < len(ids) and ids[position] in stop_ids:
                 turns[position] = turn
                 position += 1
-    return ids, turns
+    # Tokenizers differ in whether a blank belongs to the token behind it; what is left over goes with that token.
+    begins = [0, *(end for _, end in offsets[:-1])]
+    return ids, turns, [text[begin:end] for begin, (_, end) in zip(begins, offsets, strict=True)]
 
 
 def teacher_forced(
@@ -117,7 +130,7 @@ def teacher_forced(
             f"scoring needs a fast tokenizer, and {type(tokenizer).__name__} is none: save it as tokenizer.json"
         )
     for conversation in conversations:
-        ids, turns = assistant_tokens(tokenizer, chat, conversation, stop_ids)
+        ids, turns, texts = marked_tokens(tokenizer, chat, conversation, stop_ids)
         truncated = len(ids) > context
         ids, turns = ids[:context], turns[:context]
         # The very first token is predicted by nothing.
@@ -129,6 +142,7 @@ def teacher_forced(
             logits=logits,
             hidden=hidden,
             truncated=truncated,
+            texts=[texts[i] for i in targets],
         )
 
 

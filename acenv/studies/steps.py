@@ -281,7 +281,8 @@ def replay_version(watcher: Watcher, plan: Plan, source: Path, version: Version)
         dense: Any = _policy(source, DENSE, plan)
         try:
             path.parent.mkdir(exist_ok=True)
-            write_json(path, replay(reference, dense, policy, limit=limit).to_dict())
+            tokens = path.with_suffix(".tokens.jsonl")
+            write_json(path, replay(reference, dense, policy, limit=limit, tokens=tokens).to_dict())
         except NotFiniteError:
             return 1.0  # A model that has collapsed to infinities still has returns; it has no internals to show.
         finally:

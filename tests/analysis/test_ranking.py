@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.stats import kendalltau, spearmanr
 
-from acenv.analysis.ranking import jaccard, kendall_tau_b, rank_agreement, spearman_rho, top_k
+from acenv.analysis.ranking import jaccard, kendall_tau_b, rank_agreement, rank_biased_overlap, spearman_rho, top_k
 
 # Few different values, so that ties are everywhere; and ordinary numbers.
 numbers = st.one_of(st.integers(-3, 3).map(float), st.floats(-100, 100, width=32))
@@ -102,3 +102,30 @@ def test_no_positions_give_no_values():
 def test_what_makes_no_sense_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_rank_biased_overlap_equals_its_definition():
+    # Of the lists <a b c d> and <b a d e>: agreements 0, 1, 2/3, 3/4 at depths 1 to 4.
+    a, b = np.array([[3, 2, 1, 0]]), np.array([[4, 3, 0, 1]])
+    p = 0.9
+    agreements = [0, 1, 2 / 3, 3 / 4]
+    expected = (1 - p) * sum(x * p**d for d, x in enumerate(agreements)) + agreements[-1] * p**4
+    assert rank_biased_overlap(a, b)[0] == pytest.approx(expected)
+
+
+def test_rank_biased_overlap_is_whole_for_equal_rankings_and_nothing_for_other_ones():
+    rows = np.array([[1, 2, 3], [3, 1, 2]])
+    assert rank_biased_overlap(rows, rows).tolist() == [1.0, 1.0]
+    assert rank_biased_overlap(rows, rows + 10).tolist() == [0.0, 0.0]
+
+
+def test_rank_biased_overlap_weighs_the_head():
+    base = np.array([[0, 1, 2, 3, 4]])
+    tail, head = base[:, [1, 0, 2, 3, 4]], base[:, [0, 1, 2, 4, 3]]
+    assert rank_biased_overlap(base, tail)[0] > rank_biased_overlap(base, head)[0]
+
+
+@pytest.mark.parametrize(("a", "b", "p"), [([[1]], [[1]], 1.0), ([[1]], [[1, 2]], 0.5)])
+def test_rank_biased_overlap_refuses_what_makes_no_sense(a, b, p):
+    with pytest.raises(ValueError):
+        rank_biased_overlap(np.array(a), np.array(b), p)

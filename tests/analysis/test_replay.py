@@ -8,10 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import acenv
 from acenv.analysis.energy import energy, kl_divergence
 from acenv.analysis.ranking import rank_agreement
 from acenv.analysis.replay import BINS, Replay, replay
 from acenv.analysis.spectrum import effective_rank
+from acenv.policies import load_policy
 from acenv.runs import Results
 from acenv.types import Episode, Scorer, Step, TokenOutputs, Transcript
 
@@ -213,3 +215,54 @@ def test_settings_that_make_no_sense_are_refused():
         replay(TRANSCRIPTS, DENSE, SMALL, limit=0)
     with pytest.raises(ValueError, match="no transcript to replay"):
         replay([], DENSE, SMALL)
+
+
+def test_tokens_are_told_apart_by_kind_and_add_up(tmp_path):
+    policy = load_policy("nano", dtype="float32")
+    other = load_policy("nano", dtype="bfloat16", name="other")
+    results = acenv.evaluate(
+        ["acenv/ToolSandbox-v0", "acenv/WorkflowFunctionCall-v0", "acenv/PDDL-v0"],
+        policy,
+        range(3),
+        env_kwargs={"difficulty": "easy"},
+    )
+    found = replay(results, policy, other, tokens=tmp_path / "tokens.jsonl")
+    kinds = {episode.env_id: set(episode.kinds) for episode in found.episodes}
+    assert kinds["acenv/ToolSandbox-v0"] >= {"tool name", "argument", "syntax", "end"}
+    assert kinds["acenv/WorkflowFunctionCall-v0"] >= {"node", "edge", "end"}
+    assert kinds["acenv/PDDL-v0"] == {"tool name", "argument", "end"}
+    for episode in found.episodes:
+        assert sum(part.tokens for part in episode.kinds.values()) == episode.tokens
+        assert sum(decision.tokens for decision in episode.decisions) == episode.tokens
+        assert sum(part.kl * part.tokens for part in episode.kinds.values()) == pytest.approx(
+            episode.kl * episode.tokens
+        )
+        flips = sum(decision.flips for decision in episode.decisions)
+        assert flips == round((1 - episode.top1_agreement) * episode.tokens)
+        assert len(episode.decisions) == len(results.transcript((episode.env_id, episode.seed)).steps)
+    lines = [json.loads(line) for line in (tmp_path / "tokens.jsonl").read_text().splitlines()]
+    assert [(line["env_id"], line["seed"]) for line in lines] == [(e.env_id, e.seed) for e in found.episodes]
+    for line in lines:
+        actions = [step.action for step in results.transcript((line["env_id"], line["seed"])).steps]
+        for turn, action in zip(line["turns"], actions, strict=True):
+            said = "".join(text for text, kind in zip(turn["tokens"], turn["kind"], strict=True) if kind != "end")
+            assert said.strip() == action.strip()
+            assert len(turn["tokens"]) == len(turn["kl"]) == len(turn["flip"])
+
+
+def test_the_first_flip_of_a_decision_is_where_the_models_part():
+    transcripts = [transcript("a", seed) for seed in range(4)]
+    found = replay(transcripts, BigramModel(), BigramModel("bad", noise=3.0))
+    decision = next(d for e in found.episodes for d in e.decisions if d.flips)
+    assert 0 <= decision.first_flip < decision.tokens and decision.first_kind == "text"
+    same = replay(transcripts, BigramModel(), BigramModel("same"))
+    assert all(d.first_flip is None and d.flips == 0 and d.first_kind == "" for e in same.episodes for d in e.decisions)
+    assert same.summary().overall.kinds["text"].flips == 0.0
+
+
+def test_replays_of_earlier_versions_are_read():
+    data = replay([transcript("a", 0)], BigramModel(), BigramModel("other", noise=0.1)).to_dict()
+    for name in ("rbo", "kinds", "decisions"):
+        del data["episodes"][0][name]
+    (episode,) = Replay.from_dict(data).episodes
+    assert math.isnan(episode.rbo) and episode.kinds == {} and episode.decisions == ()
