@@ -6,7 +6,8 @@ import io
 import json
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TextIO
@@ -24,6 +25,7 @@ from acenv.analysis.sweep_page import COLUMNS, row
 from acenv.runs import Results
 
 if TYPE_CHECKING:
+    from acenv.analysis.internals import Replay
     from acenv.dry_run import Forecast
 
 console = Console()
@@ -145,6 +147,44 @@ def print_comparisons(comparisons: dict[str, Any]) -> None:
             )
         console.print(table)
     console.print("p: exact McNemar on solved tasks, Holm-adjusted; intervals: paired bootstrap", style="dim")
+
+
+def print_replays(replays: Mapping[str, Replay]) -> None:
+    """A table for each compressed model: how far it is from the original, by kind of token."""
+    for name, found in replays.items():
+        overall = found.summary().overall
+        title = f"{name} against {found.base}: {overall.episodes} transcripts, {overall.tokens:,} tokens"
+        table = Table(title=title, title_justify="left", box=box.SIMPLE, pad_edge=False)
+        for column in ("kind of token", "tokens", "KL", "flips", "energy shift", "first flips"):
+            table.add_column(column, justify="left" if column == "kind of token" else "right")
+        parted = Counter(d.first_kind for e in found.episodes for d in e.decisions if d.first_kind)
+        decisions = sum(len(e.decisions) for e in found.episodes)
+        for kind, part in overall.kinds.items():
+            first = f"{parted[kind]} ({parted[kind] / decisions:.1%})"
+            table.add_row(
+                kind, f"{part.tokens:,}", f"{part.kl:.4f}", f"{part.flips:.2%}", f"{part.energy_shift:.3f}", first
+            )
+        flips, parts = 1 - overall.top1_agreement, parted.total()
+        first = f"{parts} of {decisions}"
+        table.add_row(
+            "all",
+            f"{overall.tokens:,}",
+            f"{overall.kl:.4f}",
+            f"{flips:.2%}",
+            f"{overall.energy_shift:.3f}",
+            first,
+            style="bold",
+        )
+        console.print(table)
+        ranks = ", ".join(f"top-{k} overlap {value:.3f}" for k, value in overall.jaccard.items())
+        pairs = (("logits", overall.erank_logits), ("hidden states", overall.erank_hidden))
+        eranks = ", ".join(f"of {what} {a:.1f} > {b:.1f}" for what, (a, b) in pairs)
+        console.print(f"{ranks}, RBO {overall.rbo:.3f}; effective rank {eranks}", highlight=False)
+    console.print(
+        "flips: tokens for which the compressed model has another favourite; first flips: actions whose first one is "
+        "of this kind",
+        style="dim",
+    )
 
 
 def print_forecast(forecast: Forecast, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""Verbs that explain runs: compare them, and write the report."""
+"""Verbs that explain runs: compare them, replay their transcripts, and write the report."""
 
 from __future__ import annotations
 
@@ -7,15 +7,11 @@ from typing import Annotated
 
 import typer
 
+import acenv
+from acenv.analysis.records import to_jsonable
 from acenv.cli.app import app, example
-from acenv.cli.arguments import (
-    Json,
-)
-from acenv.cli.display import (
-    console,
-    print_comparisons,
-    print_json,
-)
+from acenv.cli.arguments import Json, PolicyOptions, options
+from acenv.cli.display import console, print_comparisons, print_json, print_replays, progress_bars
 from acenv.runs import Results
 
 
@@ -34,6 +30,46 @@ def compare(
         print_json({name: comparison.to_dict() for name, comparison in comparisons.items()})
     else:
         print_comparisons(comparisons)
+
+
+@app.command(
+    epilog=example(
+        "acenv replay runs/bench --method gptq-4bit-g32 --limit 200",
+        "acenv replay runs/dense --base hf:./my-model --compressed hf:./my-model-gptq --out internals.json",
+    )
+)
+def replay(
+    folder: Annotated[Path, typer.Argument(help="A finished bench folder, or the original's run folder.")],
+    method: Annotated[list[str] | None, typer.Option(help="Method of a bench; repeatable. Default: all.")] = None,
+    base: Annotated[str | None, typer.Option(help="Of a run folder: the original, such as hf:PATH.")] = None,
+    compressed: Annotated[str | None, typer.Option(help="Of a run folder: the compressed model.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Transcripts, of each environment in turn.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Of a run folder: where to write what is found (JSON).")] = None,
+    policy_option: PolicyOptions = None,
+    as_json: Json = False,
+) -> None:
+    """Let both models read the same transcripts, and say on which kinds of token they part."""
+    from acenv.studies.replays import replay_bench
+    from acenv.studies.steps import replay_into
+
+    with progress_bars(as_json) as watcher:
+        if (folder / "bench.json").exists():
+            if base or compressed or out:
+                raise ValueError(f"{folder} is a bench, which knows its models: leave out --base, --compressed, --out")
+            found = replay_bench(folder, method or (), limit=limit, watcher=watcher)
+        elif base is None or compressed is None or out is None:
+            raise ValueError(f"{folder} is no bench folder: name the models with --base and --compressed, and --out")
+        else:
+            given = options(policy_option, "--policy-option")
+            reference = Results.load(folder)
+            ours, theirs = (acenv.load_policy(spec, **given) for spec in (base, compressed))
+            done = watcher.stage("both models on the same transcripts")
+            found = {theirs.name: replay_into(out, reference, ours, theirs, limit)}
+            done()
+    if as_json:
+        print_json({name: to_jsonable(one.summary()) for name, one in found.items()})
+    else:
+        print_replays(found)
 
 
 @app.command(epilog=example("acenv report runs/bench", "acenv report runs/dense runs/gptq4 --out report.html"))

@@ -280,15 +280,28 @@ def replay_version(watcher: Watcher, plan: Plan, source: Path, version: Version)
         policy: Any = _policy(plan.checkpoint(version.slug), version.slug, plan)
         dense: Any = _policy(source, DENSE, plan)
         try:
-            path.parent.mkdir(exist_ok=True)
-            tokens = path.with_suffix(".tokens.jsonl")
-            write_json(path, replay(reference, dense, policy, limit=limit, tokens=tokens).to_dict())
+            replay_into(path, reference, dense, policy, limit)
         except NotFiniteError:
             return 1.0  # A model that has collapsed to infinities still has returns; it has no internals to show.
         finally:
             done()
     agreement = Replay.from_dict(read_json(path, "is damaged")).summary().overall.top1_agreement
     return 1.0 if math.isnan(agreement) else 1.0 - agreement
+
+
+def replay_into(path: Path, reference: Results, base: Any, compressed: Any, limit: int | None = None) -> Replay:
+    """Replay transcripts, and write what is found: a JSON file, and beside it ``.tokens.jsonl`` with every token.
+
+    Raises:
+        ValueError: See :func:`acenv.analysis.replay.replay`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tokens = path.with_suffix(".tokens.jsonl")
+    partial = tokens.with_name(tokens.name + ".tmp")
+    found = replay(reference, base, compressed, limit=limit, tokens=partial)
+    partial.replace(tokens)
+    write_json(path, found.to_dict())
+    return found
 
 
 def act_version(watcher: Watcher, plan: Plan, arena: Arena, version: Version) -> None:
