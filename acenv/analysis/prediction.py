@@ -47,8 +47,6 @@ K = 10
 Returns = Mapping[tuple[str, int], float]
 """Returns by environment and seed."""
 
-_RANKINGS = {"jaccard": "overlap", "kendall": "Kendall", "spearman": "Spearman", "rbo": "RBO"}
-
 
 @dataclass(frozen=True, slots=True)
 class Relation:
@@ -196,7 +194,7 @@ def relate(
     points = known_points(base, methods, k)
     tables = {name: _losses_and_distances(base, returns, replay, k) for name, (returns, replay) in methods.items()}
     keys = sorted({key for table in tables.values() for key in table})
-    names = list(dict.fromkeys(n for p in points for n in p.distances))
+    names = list(points[0].distances)
     losses = np.array([[table.get(key, (math.nan, {}))[0] for key in keys] for table in tables.values()])
     values = {
         n: np.array([[table.get(key, (0.0, {}))[1].get(n, math.nan) for key in keys] for table in tables.values()])
@@ -221,8 +219,7 @@ def relate(
     if len(points) >= FEWEST_POINTS:
         lost = [p.loss for p in points]
         found = [
-            between_points([p.distances.get(n, math.nan) for p in points], lost, confidence=confidence, seed=seed)
-            for n in names
+            between_points([p.distances[n] for p in points], lost, confidence=confidence, seed=seed) for n in names
         ]
         between = _relations(names, found)
     return Relations(
@@ -268,7 +265,8 @@ def distances(internals: EpisodeInternals, k: int = K) -> dict[str, float]:
 
     ``KL`` in nats, ``top-1 flips`` as the share of tokens, ``energy shift`` in nats; ``effective rank`` of logits and
     hidden states as ``|log(compressed / base)|``; of the top k, one minus the Jaccard overlap, Kendall's tau,
-    Spearman's rho and, where the replay has it, the rank-biased overlap. ``nan`` where it is undefined.
+    Spearman's rho; one minus the rank-biased overlap. ``nan`` where it is undefined, or where the replay was made before
+    there was the internal.
 
     Raises:
         ValueError: The replay does not have this k.
@@ -280,18 +278,15 @@ def distances(internals: EpisodeInternals, k: int = K) -> dict[str, float]:
         "effective rank of logits": _log_ratio(internals.erank_logits),
         "effective rank of hidden states": _log_ratio(internals.erank_hidden),
     }
-    for attribute, name in _RANKINGS.items():
-        agreement = getattr(internals, attribute, None)
-        if (
-            agreement is None or agreement == {} or agreement != agreement
-        ):  # a replay that was made before there was this internal
-            continue
-        if isinstance(agreement, Mapping):
-            if k not in agreement:
-                raise ValueError(f"the internals have no k = {k}; they have {', '.join(map(str, agreement))}")
-            agreement = agreement[k]
-            name = f"top-{k} {name}"
-        found[name] = 1.0 - agreement
+    for name, agreement in (
+        ("overlap", internals.jaccard),
+        ("Kendall", internals.kendall),
+        ("Spearman", internals.spearman),
+    ):
+        if k not in agreement:
+            raise ValueError(f"the internals have no k = {k}; they have {', '.join(map(str, agreement))}")
+        found[f"top-{k} {name}"] = 1.0 - agreement[k]
+    found["rank-biased overlap"] = 1.0 - internals.rbo
     return found
 
 

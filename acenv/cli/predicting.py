@@ -150,7 +150,9 @@ def _short(internal: str) -> str:
     >>> _short("effective rank of hidden states"), _short("top-10 Kendall")
     ('erank\nhidden', 'Kendall')
     """
-    short = internal.replace("effective rank of ", "erank ").removesuffix(" states")
+    short = (
+        internal.replace("effective rank of ", "erank ").replace("rank-biased overlap", "RBO").removesuffix(" states")
+    )
     return re.sub(r"^top-[0-9]+ (?!flips)", "", short).replace(" ", "\n", 1)
 
 

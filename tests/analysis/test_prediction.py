@@ -37,6 +37,7 @@ def internals(env_id: str, seed: int, kl: float) -> EpisodeInternals:
         energy_shift=kl,
         kl=kl,
         top1_agreement=close,
+        rbo=close,
     )
 
 
