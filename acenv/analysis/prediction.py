@@ -265,7 +265,7 @@ def distances(internals: EpisodeInternals, k: int = K) -> dict[str, float]:
 
     ``KL`` in nats, ``top-1 flips`` as the share of tokens, ``energy shift`` in nats; ``effective rank`` of logits and
     hidden states as ``|log(compressed / base)|``; of the top k, one minus the Jaccard overlap, Kendall's tau,
-    Spearman's rho; one minus the rank-biased overlap. ``nan`` where it is undefined, or where the replay was made before
+    Spearman's rho; one minus the rank-biased overlap. ``nan`` where it is undefined, or the replay was made before
     there was the internal.
 
     Raises:
