@@ -20,13 +20,13 @@ from acenv.analysis.page import render, resource, write
 from acenv.analysis.plots import Checkpoint, MissingLibraryError
 from acenv.analysis.replay import Replay
 from acenv.analysis.verdict import (
-    best_trade_off,
     bounds_text,
     environment,
     format_size,
     is_significant,
     judge,
     noise_reach,
+    recommendation,
     short_name,
     signed,
 )
@@ -121,7 +121,7 @@ def render_report(data: ReportData) -> str:
         subtitle=" · ".join(part for part in (data.model, data.settings, _episodes_text(data)) if part),
         script=Markup(resource("report.js")),
         payload=Markup(payload.to_json()),
-        lead=best_trade_off(verdicts, sizes, original),
+        lead=recommendation(verdicts, sizes, original),
         verdicts=verdicts,
         noise_text=_noise_text(data.noise),
         columns=[short_name(e) for e in (OVERALL, *env_ids)],

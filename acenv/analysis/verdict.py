@@ -4,14 +4,14 @@ The words follow fixed rules, so that the same figures always get the same verdi
 
 - *loses*: the interval of the overall difference lies below 0, or the overall test is significant after correction;
 - *mixed*: no loss overall, but a significant one (after correction) in some environment;
-- *close*: neither, and a loss of more than :data:`MARGIN` is outside the interval;
+- *close*: neither, and a loss of more than :data:`MARGIN` can be ruled out;
 - *undecided*: neither, and the interval still allows such a loss; or a fall that the original shows against itself too.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -38,6 +38,9 @@ class Verdict:
         sentence: Continues the method's name.
         loss: What it is sorted by: original's mean return - method's, over all environments.
         in_noise: Whether the original against itself moves as much; ``None`` if that was not measured.
+        ruled_out: Larger losses of mean return, over all environments, can be ruled out; ``nan`` if none can.
+        keeps: Environments in which a loss of more than :data:`MARGIN` can be ruled out.
+        environments: How many were compared.
     """
 
     name: str
@@ -46,6 +49,9 @@ class Verdict:
     sentence: str
     loss: float
     in_noise: bool | None
+    ruled_out: float
+    keeps: tuple[str, ...]
+    environments: int
 
 
 def judge(name: str, comparison: Comparison, noise: Comparison | None = None) -> Verdict:
@@ -60,7 +66,7 @@ def judge(name: str, comparison: Comparison, noise: Comparison | None = None) ->
     worse = [e for e in comparison.environments if is_significant(e) and e.difference.estimate < 0]
     in_noise = None if noise is None else abs(overall.difference.estimate) <= noise_reach(noise.overall) + 1e-12
     falls = overall.difference.high < 0 or (is_significant(overall) and overall.difference.estimate < 0)
-    excluded = -overall.difference.low
+    excluded = ruled_out(overall)
     where = _where(worse or comparison.environments)
     floor = "" if noise is None else f" This is {'inside' if in_noise else 'outside'} the noise floor."
     kind: Kind
@@ -79,7 +85,11 @@ def judge(name: str, comparison: Comparison, noise: Comparison | None = None) ->
     elif excluded <= MARGIN:
         kind, label = "close", "Close"
         limit = (
-            f"a loss of more than {excluded:.3f} can be ruled out" if excluded > 0 else "it scores above the original"
+            "it scores above the original"
+            if overall.difference.low > 0
+            else "neither scores at all"
+            if overall.reference.estimate == 0
+            else f"a loss of more than {excluded:.3f} can be ruled out"
         )
         sentence = f"is close to the original: {difference_text(overall)}; {limit}.{floor}"
     else:
@@ -90,11 +100,39 @@ def judge(name: str, comparison: Comparison, noise: Comparison | None = None) ->
             else "too few episodes for an interval"
         )
         sentence = f"shows no significant loss ({difference_text(overall)}), but {allowed}: run more episodes.{floor}"
-    return Verdict(name, kind, label, sentence, -overall.difference.estimate, in_noise)
+    keeps = tuple(e.env_id for e in comparison.environments if e not in worse and ruled_out(e) <= MARGIN)
+    return Verdict(
+        name,
+        kind,
+        label,
+        sentence,
+        -overall.difference.estimate,
+        in_noise,
+        excluded,
+        keeps,
+        len(comparison.environments),
+    )
 
 
-def best_trade_off(verdicts: Sequence[Verdict], megabytes: dict[str, float], original: float | None) -> str:
-    """The sentence that the report starts with: the smallest checkpoint that shows no significant loss.
+def ruled_out(comparison: EnvComparison) -> float:
+    """The loss of mean return beyond which there is none, with 95% confidence; ``nan`` if nothing can be said.
+
+    It is the lower end of the interval. Where no return has changed, every bootstrap sample is the same, and its
+    interval says too much: then the loss is below 1 - 0.05^(1/n), since with a larger one, n episodes without a single
+    change would be a surprise (Hanley and Lippman-Hand, JAMA 249(13), 1983). What scores nothing cannot lose anything.
+    """
+    if comparison.reference.estimate == 0:
+        return 0.0
+    if comparison.episodes and not comparison.lost and not comparison.gained:
+        return 1.0 - math.exp(math.log(0.05) / comparison.episodes)
+    return max(-comparison.difference.low, 0.0) if not math.isnan(comparison.difference.low) else math.nan
+
+
+def recommendation(verdicts: Sequence[Verdict], megabytes: Mapping[str, float], original: float | None) -> str:
+    """What the report starts with: which model may be deployed as an agent, and for what.
+
+    Only a method that is *close* is recommended as a whole. Where there is none, what is said is what would decide it,
+    or the environments in which a method keeps the original's return.
 
     Args:
         verdicts: One for each method.
@@ -103,27 +141,44 @@ def best_trade_off(verdicts: Sequence[Verdict], megabytes: dict[str, float], ori
     """
     if not verdicts:
         return "No compressed model was compared with the original."
-    fit = [v for v in verdicts if v.kind in ("close", "undecided")]
-    if not fit:
-        best = min(verdicts, key=lambda v: v.loss)
-        return (
-            f"No method keeps the original's return: all {len(verdicts)} lose significantly somewhere. "
-            f"{best.name} comes nearest."
-            if len(verdicts) > 1
-            else f"{best.name} does not keep the original's return."
+
+    def smallest(fit: Sequence[Verdict]) -> Verdict:
+        return min(fit, key=lambda v: (megabytes.get(v.name, math.inf), v.loss))
+
+    def named(verdict: Verdict) -> str:
+        if verdict.name not in megabytes:
+            return f"{verdict.name} (its size on disk was not recorded)"
+        size = megabytes[verdict.name]
+        share = f", {size / original:.0%} of the original" if original else ""
+        return f"{verdict.name} ({format_size(size)} MB{share})"
+
+    if close := [v for v in verdicts if v.kind == "close"]:
+        best = smallest(close)
+        loses_nothing = f"a loss of more than {best.ruled_out:.3f} of the mean return is ruled out"
+        return f"May be deployed for what was tested: {named(best)}. Over all environments {loses_nothing}."
+    if undecided := [v for v in verdicts if v.kind == "undecided"]:
+        best = smallest(undecided)
+        allowed = (
+            "there are too few episodes to say"
+            if math.isnan(best.ruled_out)
+            else f"a loss of {best.ruled_out:.3f} of the mean return is still possible"
         )
-    sized = [v for v in fit if v.name in megabytes]
-    if not sized:
-        best = min(fit, key=lambda v: v.loss)
-        return f"{best.name} shows no significant loss; its size on disk was not recorded."
-    best = min(sized, key=lambda v: (megabytes[v.name], v.loss))
-    size = megabytes[best.name]
-    share = f", {size / original:.0%} of the original" if original else ""
-    doubt = "" if best.kind == "close" else " More episodes are needed to be sure."
-    return (
-        f"Best trade-off: {best.name}, the smallest checkpoint ({format_size(size)} MB{share}) whose loss is not "
-        f"significant.{doubt}"
-    )
+        return (
+            f"Not decided yet. {named(best)} is the smallest that shows no significant loss, but {allowed}; "
+            "run more episodes before it is deployed."
+        )
+    partly = [v for v in verdicts if v.keeps]
+    if partly:
+        best = min(partly, key=lambda v: (-len(v.keeps), megabytes.get(v.name, math.inf)))
+        where = ", ".join(map(short_name, best.keeps))
+        return (
+            f"None may be deployed for everything: all {len(verdicts)} lose significantly somewhere. {named(best)} "
+            f"keeps the original's return in {where}, and only there."
+        )
+    best = min(verdicts, key=lambda v: v.loss)
+    if len(verdicts) == 1:
+        return f"Do not deploy {best.name}: it does not keep the original's return."
+    return f"Deploy none of them: all {len(verdicts)} lose significantly. {best.name} comes nearest."
 
 
 def environment(comparison: Comparison, env_id: str) -> EnvComparison | None:
