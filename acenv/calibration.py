@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any, get_args
 
 from acenv.envs.base import Difficulty
-from acenv.evaluation import keywords_of
 from acenv.registry import resolve_env_ids
 from acenv.runs import Results
+from acenv.slots import keywords_of
 
 DEFAULT = "transcripts"
 """The calibration that is taken where nothing else is asked for."""

@@ -9,14 +9,11 @@ ends. A slow environment holds up its own slot only, and so does a long answer w
 from __future__ import annotations
 
 import datetime
-import math
 import platform
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -27,18 +24,16 @@ import acenv
 from acenv.lines import Key
 from acenv.registry import check_installed, resolve_env_ids
 from acenv.runs import Results
+from acenv.slots import Slot, keywords_of, record, request, reset, step
+from acenv.starts import Finished, Start
 from acenv.store import RunStore
 from acenv.types import (
     Decision,
     Episode,
-    Message,
     Policy,
     Request,
-    Step,
     StreamingPolicy,
-    Tool,
     Transcript,
-    Usage,
 )
 
 GRACE_SECONDS = 0.05
@@ -50,30 +45,6 @@ Progress = Callable[[Episode], None]
 
 class PolicyError(Exception):
     """A policy broke its contract; the message says how."""
-
-
-@dataclass(slots=True)
-class _Slot:
-    """One running episode; a slot keeps its environments from episode to episode."""
-
-    number: int
-    envs: dict[str, gymnasium.Env[Any, Any]] = field(default_factory=dict)
-    env_id: str = ""
-    seed: int = 0
-    began: float = 0.0
-    messages: Sequence[Message] = ()
-    tools: Sequence[Tool] = ()
-    steps: list[Step] = field(default_factory=list)
-    usage: Usage = Usage()
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    labels: Mapping[str, str] = field(default_factory=dict)
-    terminated: bool = False
-    truncated: bool = False
-    error: str | None = None
-
-    @property
-    def over(self) -> bool:
-        return self.terminated or self.truncated or self.error is not None
 
 
 def evaluate(
@@ -137,7 +108,9 @@ def evaluate(
     with ExitStack() as stack:
         store = stack.enter_context(RunStore(out, manifest)) if out is not None else None
         pending = [key for key in keys if store is None or key not in store.finished]
-        for episode, transcript in _run(actor, pending, min(slot_count, max(1, len(pending))), worker_count, keywords):
+        starts = deque(Start(*key) for key in pending)
+        for finished in run(actor, starts, min(slot_count, max(1, len(pending))), worker_count, keywords):
+            episode, transcript = finished.episode, finished.transcript
             if store is not None:
                 store.append(episode, transcript)
             else:
@@ -151,39 +124,36 @@ def evaluate(
     return Results(manifest, ordered, transcripts)
 
 
-def keywords_of(env_id: str, env_kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """The keywords for one environment: those for all, and those under its id.
+def run(
+    policy: Policy, pending: deque[Start], slot_count: int, workers: int, env_kwargs: Mapping[str, Any]
+) -> Iterator[Finished]:
+    """Run episodes and yield each as it ends; what has ended is yielded before the policy works on.
 
-    >>> keywords_of("acenv/A-v0", {"split": "train", "acenv/A-v0": {"task": "x"}, "acenv/B-v0": {"task": "y"}})
-    {'split': 'train', 'task': 'x'}
+    Args:
+        policy: Acts in all of them.
+        pending: What is still to be started; more may be added whenever an episode is yielded.
+        slot_count: Conversations under way at once.
+        workers: Threads that step environments.
+        env_kwargs: Keywords for the environments; see :func:`evaluate`.
+
+    Raises:
+        PolicyError: The policy broke its contract.
     """
-    shared = {name: value for name, value in env_kwargs.items() if "/" not in name}
-    own = env_kwargs.get(env_id, {})
-    if not isinstance(own, Mapping):
-        raise ValueError(f"the keywords of {env_id} must be an object such as {{'task': ...}}, not {own!r}")
-    return {**shared, **own}
-
-
-def _run(
-    policy: Policy, keys: Sequence[Key], slot_count: int, workers: int, env_kwargs: Mapping[str, Any]
-) -> Iterator[tuple[Episode, Transcript]]:
-    """Run the episodes and yield each as it ends; what has ended is yielded before the policy works on."""
-    actor = policy if isinstance(policy, StreamingPolicy) else _WholeBatches(policy)
-    pending = deque(keys)
-    slots = [_Slot(number) for number in range(slot_count)]
+    actor = stream(policy)
+    slots = [Slot(number) for number in range(slot_count)]
     free = deque(slots)
-    ready: deque[_Slot] = deque()
-    deciding: dict[int, _Slot] = {}
-    stepping: dict[Future[None], _Slot] = {}
+    ready: deque[Slot] = deque()
+    deciding: dict[int, Slot] = {}
+    stepping: dict[Future[None], Slot] = {}
     with ThreadPoolExecutor(workers, thread_name_prefix="acenv-env") as pool:
         try:
             while pending or ready or deciding or stepping:
                 while free and pending:
                     slot = free.popleft()
-                    stepping[pool.submit(_reset, slot, pending.popleft(), env_kwargs)] = slot
+                    stepping[pool.submit(reset, slot, pending.popleft(), env_kwargs)] = slot
                 for slot in _completed(stepping, block=not ready and not deciding):
                     if slot.over:
-                        yield _record(slot)
+                        yield Finished(slot.start, *record(slot), slot.asked, slot.saved)
                         free.append(slot)
                     else:
                         ready.append(slot)
@@ -192,13 +162,13 @@ def _run(
                 batch = [ready.popleft() for _ in range(min(policy.capacity - len(deciding), len(ready)))]
                 if batch:
                     deciding |= {slot.number: slot for slot in batch}
-                    actor.submit([_request(slot) for slot in batch])
+                    actor.submit([request(slot) for slot in batch])
                 if not deciding:
                     continue
                 # An environment that answers meanwhile must not wait for a long answer in another slot.
                 for number, decision in actor.collect(GRACE_SECONDS if stepping else None):
                     slot = _decided(policy, deciding, number, decision)
-                    stepping[pool.submit(_step, slot, decision)] = slot
+                    stepping[pool.submit(step, slot, decision)] = slot
         finally:
             actor.cancel()
             wait(stepping)
@@ -207,17 +177,25 @@ def _run(
                     env.close()
 
 
-class _WholeBatches:
+def stream(policy: Policy) -> StreamingPolicy | WholeBatches:
+    """The policy itself where it streams, else something that lets it decide for a batch at a time."""
+    return policy if isinstance(policy, StreamingPolicy) else WholeBatches(policy)
+
+
+class WholeBatches:
     """Lets a policy that decides for a batch at a time stand where a streaming one is expected."""
 
     def __init__(self, policy: Policy) -> None:
+        """Wrap ``policy``."""
         self._policy = policy
         self._waiting: list[Request] = []
 
     def submit(self, batch: Sequence[Request]) -> None:
+        """Take requests for the next batch."""
         self._waiting += batch
 
     def collect(self, timeout: float | None = None) -> list[tuple[int, Decision]]:
+        """Let the policy decide for all that wait."""
         requests, self._waiting = self._waiting, []
         decisions = self._policy.act(requests)
         if len(decisions) != len(requests):
@@ -227,10 +205,11 @@ class _WholeBatches:
         return [(request.slot, decision) for request, decision in zip(requests, decisions, strict=True)]
 
     def cancel(self) -> None:
+        """Forget what waits."""
         self._waiting = []
 
 
-def _completed(stepping: dict[Future[None], _Slot], *, block: bool) -> list[_Slot]:
+def _completed(stepping: dict[Future[None], Slot], *, block: bool) -> list[Slot]:
     """Slots whose environment has answered, in the order in which they were sent off."""
     wait(stepping, timeout=GRACE_SECONDS)
     done = [future for future in stepping if future.done()]
@@ -244,78 +223,13 @@ def _completed(stepping: dict[Future[None], _Slot], *, block: bool) -> list[_Slo
     return slots
 
 
-def _request(slot: _Slot) -> Request:
-    return Request(
-        slot=slot.number,
-        seed=slot.seed,
-        step=len(slot.steps),
-        messages=slot.messages,
-        tools=slot.tools,
-        expert=getattr(slot.envs[slot.env_id].unwrapped, "expert_action", None),
-    )
-
-
-def _decided(policy: Policy, deciding: dict[int, _Slot], number: int, decision: Decision) -> _Slot:
+def _decided(policy: Policy, deciding: dict[int, Slot], number: int, decision: Decision) -> Slot:
     """Take a slot from those that wait for a decision, once it is sure that it has got one."""
     if not isinstance(decision, Decision):
         raise PolicyError(f"policy {policy.name!r} answered with a {type(decision).__name__}, not a Decision")
     if number not in deciding:
         raise PolicyError(f"policy {policy.name!r} decided for slot {number}, which had not asked")
     return deciding.pop(number)
-
-
-def _reset(slot: _Slot, key: Key, env_kwargs: Mapping[str, Any]) -> None:
-    slot.env_id, slot.seed = key
-    slot.began = time.perf_counter()
-    slot.steps, slot.usage, slot.metrics, slot.labels = [], Usage(), {}, {}
-    slot.messages, slot.tools = (), ()
-    slot.terminated, slot.truncated, slot.error = False, False, None
-    try:
-        if slot.env_id not in slot.envs:
-            slot.envs[slot.env_id] = gymnasium.make(slot.env_id, **keywords_of(slot.env_id, env_kwargs))
-        messages, info = slot.envs[slot.env_id].reset(seed=slot.seed)
-        slot.messages, slot.tools, slot.metrics = messages, info.get("tools", ()), info.get("metrics", {})
-        slot.labels = info.get("labels", {})
-    except Exception as error:
-        slot.error = f"environment reset failed: {type(error).__name__}: {error}"
-
-
-def _step(slot: _Slot, decision: Decision) -> None:
-    slot.usage += decision.usage
-    if decision.error is not None:
-        slot.error = f"policy: {decision.error}"
-        return
-    if decision.finish == "context":
-        slot.truncated = True
-        slot.steps.append(Step("", 0.0, "context"))
-        return
-    try:
-        messages, reward, terminated, truncated, info = slot.envs[slot.env_id].step(decision.action)
-    except Exception as error:
-        slot.error = f"environment step failed: {type(error).__name__}: {error}"
-        return
-    slot.messages, slot.metrics = messages, info.get("metrics", {})
-    slot.steps.append(Step(decision.action, float(reward), decision.finish, decision.logprobs))
-    slot.terminated, slot.truncated = terminated, truncated
-    if reason := info.get("unscored"):
-        slot.error = f"unscored: {reason}"
-
-
-def _record(slot: _Slot) -> tuple[Episode, Transcript]:
-    episode = Episode(
-        env_id=slot.env_id,
-        seed=slot.seed,
-        return_=math.nan if slot.error else math.fsum(step.reward for step in slot.steps),
-        length=len(slot.steps),
-        terminated=slot.terminated,
-        truncated=slot.truncated,
-        error=slot.error,
-        metrics={name: float(value) for name, value in slot.metrics.items()},
-        usage=slot.usage,
-        seconds=time.perf_counter() - slot.began,
-        labels={name: str(value) for name, value in slot.labels.items()},
-    )
-    return episode, Transcript(slot.env_id, slot.seed, list(slot.messages), list(slot.tools), slot.steps)
 
 
 def _manifest(

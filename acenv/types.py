@@ -58,6 +58,7 @@ class Request:
         messages: The conversation so far (the observation).
         tools: JSON Schemas of the tools on offer.
         expert: Gives the right next action, where the environment has an expert.
+        actor: Which policy is to decide, for a policy that is made of several.
     """
 
     slot: int
@@ -66,6 +67,7 @@ class Request:
     messages: Sequence[Message]
     tools: Sequence[Tool] = ()
     expert: Callable[[], str] | None = None
+    actor: str = ""
 
 
 @dataclass(frozen=True, slots=True)
