@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import platform
 import resource
@@ -168,7 +169,7 @@ def tabulate(model: Model, work: Path) -> list[str]:
     for method in model.methods():
         slug = parse(method).slug
         if slug in problems:
-            lines.append(f"| `{method}` | failed: {problems[slug]} ||||||||| ")
+            lines.append(f"| `{method}` | failed: {problems[slug]} | | | | | | | | |")
             continue
         manifest = json.loads((plan.checkpoint(slug) / MANIFEST).read_text())
         seconds = float((plan.folder / f"{slug}.seconds").read_text())
@@ -194,7 +195,8 @@ def row(method: str, seconds: float, manifest: dict[str, Any], comparison: Compa
 
 def change(comparison: Comparison) -> str:
     difference = comparison.overall.difference
-    return f"{difference.estimate:+.3f} [{difference.low:+.3f}, {difference.high:+.3f}]"
+    interval = "" if math.isnan(difference.low) else f" [{difference.low:+.3f}, {difference.high:+.3f}]"
+    return f"{difference.estimate:+.3f}{interval}"
 
 
 def dense_size(plan: Plan) -> float:
@@ -224,7 +226,8 @@ def write_page(path: Path, sections: Sequence[str]) -> None:
                 "count codes, scales, zero points and indices over the compressed layers; KL (nats a token, from the "
                 "dense model) and perplexity (against the dense model's) are over all tokens of held-out transcripts; "
                 "return is the mean paired "
-                "difference from the dense model with its 95% interval. The built-in model has learned the agent's "
+                "difference from the dense model with its 95% interval, where there are several episodes of each "
+                "environment. The built-in model has learned the agent's "
                 "tokens only, so its perplexity over whole transcripts says little.",
                 "",
                 f"{processor()}, {os.cpu_count()} cores, no GPU; {libraries}.",
