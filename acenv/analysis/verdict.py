@@ -95,7 +95,7 @@ def judge(name: str, comparison: Comparison, noise: Comparison | None = None) ->
     else:
         kind, label = "undecided", "Undecided"
         allowed = (
-            f"the interval still allows a loss of {excluded:.2f}"
+            f"a loss of {excluded:.2f} is still possible"
             if math.isfinite(excluded)
             else "too few episodes for an interval"
         )
