@@ -27,7 +27,7 @@ class Downward:
 
     def __init__(self) -> None:
         """Take a copy that is free, or load one."""
-        import fast_downward  # type: ignore[import-untyped, unused-ignore]
+        import fast_downward
 
         with self._lock:
             self.library = self._free.pop() if self._free else fast_downward.load_lib()
