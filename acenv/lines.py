@@ -61,6 +61,7 @@ class StepLine(msgspec.Struct, omit_defaults=True):
     reward: float
     finish: FinishReason = "stop"
     logprobs: list[float] | None = None
+    fault: str = ""
 
 
 class TranscriptLine(msgspec.Struct):

@@ -127,7 +127,8 @@ def _take(slot: Slot, decision: Decision) -> None:
         slot.error = f"environment step failed: {type(error).__name__}: {error}"
         return
     slot.messages, slot.metrics = messages, info.get("metrics", {})
-    slot.steps.append(Step(decision.action, float(reward), decision.finish, decision.logprobs))
+    fault = str(info.get("fault", ""))
+    slot.steps.append(Step(decision.action, float(reward), decision.finish, decision.logprobs, fault))
     slot.terminated, slot.truncated = terminated, truncated
     if reason := info.get("unscored"):
         slot.error = f"unscored: {reason}"

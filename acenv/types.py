@@ -137,14 +137,36 @@ class EngineError(Exception):
     """What runs a model has died, so that no request can be answered any more; the run can be taken up again."""
 
 
+Fault = Literal[
+    "unparsable",
+    "schema violation",
+    "hallucinated tool",
+    "wrong tool",
+    "wrong argument",
+    "cut off by length",
+    "invalid in this world",
+    "dead end",
+    "gave up early",
+    "wrong graph",
+    "wrong answer",
+]
+"""What an environment can find wrong with an action; :mod:`acenv.analysis.failures` has a sentence on each."""
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of an episode as it is recorded; ``logprobs`` as in :class:`Decision`."""
+    """One step of an episode as it is recorded; ``logprobs`` as in :class:`Decision`.
+
+    Attributes:
+        fault: What the environment found wrong with the action, a :data:`Fault`; empty where nothing was, and in runs
+            that were recorded before faults were.
+    """
 
     action: str
     reward: float
     finish: FinishReason = "stop"
     logprobs: Sequence[float] | None = None
+    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -272,8 +272,8 @@ def _summary(
     if reference > 0:
         defined = draws[draws[:, 0] > 0]
         retention = interval(candidate / reference, defined[:, 1] / defined[:, 0])
-    flips_up = sum(_success(b) and not _success(a) for a, b in pairs)
-    flips_down = sum(_success(a) and not _success(b) for a, b in pairs)
+    flips_up = sum(succeeded(b) and not succeeded(a) for a, b in pairs)
+    flips_down = sum(succeeded(a) and not succeeded(b) for a, b in pairs)
     p_value = mcnemar_exact(flips_up, flips_down)
     return EnvComparison(
         env_id=env_id,
@@ -305,7 +305,7 @@ def _draw_means(pairs: Sequence[tuple[Episode, Episode]], resamples: int, rng: n
     return resampled_means([(a.return_, b.return_) for a, b in pairs], resamples, rng)
 
 
-def _success(episode: Episode) -> bool:
+def succeeded(episode: Episode) -> bool:
     """Whether the task was solved; an environment without this metric solves a task by a full return."""
     return episode.metrics.get("success", float(episode.return_ >= 1.0 - _TOLERANCE)) == 1.0
 

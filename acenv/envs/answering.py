@@ -6,12 +6,12 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, TypeVar, cast
+from typing import Literal, Protocol, TypeVar, cast
 
 from acenv.envs.base import Difficulty, Outcome, Split
 from acenv.envs.recorded import RecordedEnv
 from acenv.envs.sources import GENERATED, find_source
-from acenv.types import Message, Tool
+from acenv.types import Fault, Message, Tool
 
 
 class Question(Protocol):
@@ -41,11 +41,14 @@ class Grade:
         score: In [0, 1].
         metrics: The benchmark's own scores, under their official names.
         valid: Whether the answer has the form that was asked for.
+        fault: What is wrong with the answer; by default it is unparsable if not ``valid``, and wrong if it scores less
+            than 1.
     """
 
     score: float
     metrics: dict[str, float] = field(default_factory=dict)
     valid: bool = True
+    fault: Fault | Literal[""] = ""
 
 
 @dataclass(slots=True)
@@ -113,7 +116,8 @@ class AnsweringEnv(RecordedEnv[QuestionT, AnswerState]):
             return Outcome("", 0.0, unscored=self.task.unscorable)
         grade = self.grade(action)
         self.state.metrics = grade.metrics
-        return Outcome("", min(1.0, max(0.0, grade.score)), terminated=True, valid=grade.valid)
+        fault = grade.fault or ("" if grade.valid else "unparsable")
+        return Outcome("", min(1.0, max(0.0, grade.score)), terminated=True, valid=grade.valid, fault=fault)
 
     def refuse(self, action: str, complaint: str) -> Outcome:
         """An answer that was cut is graded as far as it goes, as one that a token limit cut would be."""

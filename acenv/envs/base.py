@@ -14,7 +14,7 @@ import numpy as np
 from gymnasium.error import ResetNeeded
 
 from acenv.spaces import Messages, Text
-from acenv.types import Message, Tool
+from acenv.types import Fault, Message, Tool
 
 Difficulty = Literal["easy", "medium", "hard"]
 Split = Literal["train", "test"]
@@ -50,6 +50,9 @@ class Outcome:
         valid: Whether the action was one that the environment could carry out (for ``grounding``).
         unscored: Why this episode cannot be scored at all, such as a record that is at fault. It ends the episode,
             goes into ``info["unscored"]``, and the episode counts as an error, never as a 0.
+        fault: What was wrong with the action, for ``info["fault"]``. Without one, an action that is not ``valid`` is
+            ``"invalid in this world"``, and one that ends the episode short of a full score is the environment's
+            :attr:`ConversationEnv.wrong_end`.
     """
 
     observation: str
@@ -57,6 +60,7 @@ class Outcome:
     terminated: bool = False
     valid: bool = True
     unscored: str = ""
+    fault: Fault | Literal[""] = ""
 
 
 @dataclass(slots=True)
@@ -103,6 +107,8 @@ class ConversationEnv(gymnasium.Env[list[Message], str], Generic[TaskT, StateT])
 
     metadata = {"render_modes": ["ansi"], "render_fps": 1}
     max_action_chars = MAX_ACTION_CHARS
+    wrong_end: Fault = "wrong answer"
+    """The fault of an action that ends the episode short of a full score, where :meth:`apply` names none."""
 
     def __init__(
         self,
@@ -277,6 +283,11 @@ class ConversationEnv(gymnasium.Env[list[Message], str], Generic[TaskT, StateT])
         if not progress.over or outcome.observation:
             progress.messages.append({"role": "user", "content": outcome.observation})
         info: dict[str, Any] = {"metrics": self._all_metrics()}
+        fault = self._fault(outcome, score < 1.0 - 1e-9)
+        if complaint:
+            fault = "cut off by length" if isinstance(action, str) else "unparsable"
+        if fault:
+            info["fault"] = fault
         if outcome.unscored:
             info["unscored"] = outcome.unscored
         return self._observation(), reward, terminated, truncated, info
@@ -318,6 +329,14 @@ class ConversationEnv(gymnasium.Env[list[Message], str], Generic[TaskT, StateT])
         if self._progress is None:
             raise ResetNeeded("there is no episode yet: call reset() first")
         return self._progress
+
+    def _fault(self, outcome: Outcome, short: bool) -> Fault | Literal[""]:
+        """What was wrong with an action, if anything was; ``short``: the score is not full."""
+        if outcome.fault == self.wrong_end and not short:
+            return ""
+        if outcome.fault or not outcome.valid:
+            return outcome.fault or "invalid in this world"
+        return self.wrong_end if outcome.terminated and short else ""
 
     def _observation(self) -> list[Message]:
         return [m.copy() for m in self._running.messages]

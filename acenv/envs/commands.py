@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Container
+
+from acenv.types import Fault
 
 MAX_COMMAND_CHARS = 200
 """Of a longer line only the start is read."""
@@ -36,3 +39,24 @@ def asks_for_valid_actions(command: str) -> bool:
     (True, False)
     """
     return command.lower().strip(" .!") in (CHECK, "check")
+
+
+MAX_COMMAND_WORDS = 6
+"""A line of more words that begins with no known verb is taken for prose, not for a command that does not exist."""
+
+
+def misread(command: str, verbs: Container[str]) -> Fault:
+    """What is wrong with a command that has none of the known forms.
+
+    Args:
+        command: From :func:`command_line`, or the words of it that count.
+        verbs: First words of the known commands, in small letters.
+
+    >>> misread("take", {"take"}), misread("fly home", {"take"}), misread("I think that I should first look", {"take"})
+    ('schema violation', 'hallucinated tool', 'unparsable')
+    """
+    words = command.lower().split()
+    if words and words[0].strip(".,:;!?*`\"'") in verbs:
+        return "schema violation"
+    is_command = bool(words) and len(words) <= MAX_COMMAND_WORDS and words[0][0].isalpha()
+    return "hallucinated tool" if is_command else "unparsable"

@@ -25,7 +25,7 @@ from acenv.envs.longcontext.official_needle import (
 )
 from acenv.envs.longcontext.scoring import rouge1_x10, word_recall
 from acenv.envs.longcontext.words import ADJECTIVES, ANIMALS, KINDS, NAMES, NOUNS, SURNAMES
-from acenv.types import Message, Tool
+from acenv.types import Fault, Message, Tool
 
 ANSWER_WORDS = 30
 """Only so many words of an answer count, else repeating the whole text would be a perfect answer."""
@@ -243,12 +243,14 @@ class NeedleEnv(ConversationEnv[NeedleTask, NeedleState]):
         if task.official:
             self.state.metrics = _official_metrics(action.strip())
             scores.append(self.state.metrics["score"])
-            return Outcome("", scores[0], terminated=True, valid=bool(action.strip()))
+            empty = not action.strip()
+            return Outcome("", scores[0], terminated=True, valid=not empty, fault="unparsable" if empty else "")
         answer = " ".join(action.split()[:ANSWER_WORDS])
         scores.append(_answer_score(answer, task.answers[len(scores)]))
         over = len(scores) == len(task.answers)
         observation = "" if over else task.questions[len(scores)]
-        return Outcome(observation, sum(scores) / len(task.answers), terminated=over, valid=bool(answer))
+        fault: Fault | Literal[""] = "" if scores[-1] == 1.0 else "wrong answer" if answer else "unparsable"
+        return Outcome(observation, sum(scores) / len(task.answers), terminated=over, valid=bool(answer), fault=fault)
 
     def refuse(self, action: str, complaint: str) -> Outcome:
         """In the official test, an answer that was cut is scored as far as it goes."""

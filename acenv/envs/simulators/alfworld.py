@@ -9,6 +9,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from acenv.envs.base import Difficulty, Split, pick
+from acenv.envs.commands import misread
 from acenv.envs.simulators.alfworld_engine import Downward, HouseGame
 from acenv.envs.simulators.alfworld_expert import House, advise
 from acenv.envs.simulators.alfworld_games import (
@@ -23,6 +24,7 @@ from acenv.envs.simulators.alfworld_games import (
     read_labels,
 )
 from acenv.envs.simulators.base import SimulatorEnv, Turn
+from acenv.types import Fault
 
 TaskName = Literal[
     "mixed",
@@ -44,6 +46,14 @@ clean THING with SINKBASIN, heat THING with MICROWAVE, cool THING with FRIDGE: c
 use LAMP: turn on a lamp where you are
 slice THING with KNIFE, examine THING
 check valid actions: list what can be done now"""
+
+_VERBS = frozenset(
+    {
+        *("look", "inventory", "go", "open", "close", "take", "move", "put", "clean", "heat", "cool", "use"),
+        *("slice", "examine", "help"),
+    }
+)
+"""First words of the engine's commands; others are no commands of it."""
 
 _PUT = re.compile(r"(?:put|place) (.+) (?:in/on|into|onto|in|on) (.+)")
 _ARTICLES = re.compile(r"\b(?:the|an?) ")
@@ -153,7 +163,9 @@ class ALFWorldEnv(SimulatorEnv[HouseTask]):
         words = plain(command)
         text = game.step(words)
         if text is None:
-            return Turn("Nothing happens.", self._progress_now(), valid=False)
+            known = words.partition(" ")[0] in _VERBS
+            fault: Fault = "invalid in this world" if known else misread(words, _VERBS)
+            return Turn("Nothing happens.", self._progress_now(), valid=False, fault=fault)
         self._reached |= {n for n, goal in enumerate(self.task.subgoals) if re.search(goal, text)}
         won = game.won
         return Turn(text, 1.0 if won else self._progress_now(), done=won)

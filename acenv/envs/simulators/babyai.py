@@ -137,7 +137,7 @@ class BabyAIEnv(SimulatorEnv[LevelTask]):
         try:
             moves = errand(explorer, *read_errand(command))
         except CommandError as error:
-            return Turn(f"{error} {explorer.look()}", self._progress_now, valid=False)
+            return Turn(f"{error} {explorer.look()}", self._progress_now, valid=False, fault=error.fault)
         turn = Turn("", 0.0)
         for move in moves:
             reason = why_not(explorer, move)

@@ -7,7 +7,9 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from acenv.envs.commands import misread
 from acenv.envs.simulators.babyai_view import Explorer
+from acenv.types import Fault
 
 LEFT, RIGHT, FORWARD, PICK_UP, DROP, TOGGLE, WAIT = range(7)
 """The simulator's actions, by its numbers; its last one, ``done``, changes nothing."""
@@ -25,12 +27,18 @@ _SPELLINGS = {name: number for number, name in enumerate(MOVES)} | {
     "done": WAIT,
 }
 _ERRAND = re.compile(r"(go to|pick up|toggle and go through|open and go through|go through|toggle|open) (.+)")
+_VERBS = frozenset(word for form in (*MOVES, "go to", "open", "check") for word in form.split()[:1])
 _NOT_WORDS = re.compile(r"[^a-z0-9 ]+|\b(?:the|a|an)\b")
 _TARGET = re.compile(r"(?:([a-z]+) )?([a-z]+)(?: (\d+))?")
 
 
 class CommandError(Exception):
-    """A command that cannot be carried out; the message is for the agent."""
+    """A command that cannot be carried out; the message is for the agent, and ``fault`` says what is wrong with it."""
+
+    def __init__(self, message: str, fault: Fault = "invalid in this world") -> None:
+        """Keep both."""
+        super().__init__(message)
+        self.fault = fault
 
 
 def read_move(command: str) -> int | None:
@@ -55,7 +63,8 @@ def read_errand(command: str) -> tuple[str, str]:
     if match is None:
         raise CommandError(
             "This is no command. Write one of: " + ", ".join(MOVES) + ", go to THING, pick up THING, toggle THING, "
-            "go through DOOR, toggle and go through DOOR, check valid actions."
+            "go through DOOR, toggle and go through DOOR, check valid actions.",
+            misread(_words(command), _VERBS),
         )
     verb = match[1].replace("open", "toggle")
     return verb, match[2]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from acenv.envs.base import ConversationEnv, Difficulty, Outcome, Snapshot, Split
 from acenv.envs.commands import asks_for_valid_actions, command_line
 from acenv.registry import check_installed
-from acenv.types import Message, Tool
+from acenv.types import Fault, Message, Tool
 
 MAX_OBSERVATION_CHARS = 4000
 """Longer observations lose their end, and the agent is told."""
@@ -29,12 +29,14 @@ class Turn:
         progress: Share of the task that is done now, in [0, 1]; the episode's score is its running maximum.
         done: Whether the simulator has ended the task, won or lost.
         valid: Whether the simulator could carry the command out (for ``grounding``).
+        fault: What was wrong with the command, as in :class:`~acenv.envs.base.Outcome`.
     """
 
     observation: str
     progress: float
     done: bool = False
     valid: bool = True
+    fault: Fault | Literal[""] = ""
 
 
 @dataclass(slots=True)
@@ -70,6 +72,7 @@ class SimulatorEnv(ConversationEnv[TaskT, Journey], Generic[TaskT]):
 
     env_id: str
     branches = True
+    wrong_end = "dead end"
 
     def __init__(
         self,
@@ -122,14 +125,15 @@ class SimulatorEnv(ConversationEnv[TaskT, Journey], Generic[TaskT]):
         if asks_for_valid_actions(command):
             return Outcome(self._listing(), journey.best)
         if not command:
-            return Outcome("Nothing to do was written: write one command.", journey.best, valid=False)
+            told = "Nothing to do was written: write one command."
+            return Outcome(told, journey.best, valid=False, fault="unparsable")
         turn = self.act(command)
         journey.commands.append(command)
         journey.best = max(journey.best, turn.progress)
         observation = turn.observation
         if len(observation) > MAX_OBSERVATION_CHARS:
             observation = observation[:MAX_OBSERVATION_CHARS] + " ... (the rest is left out)"
-        return Outcome(observation, journey.best, terminated=turn.done, valid=turn.valid)
+        return Outcome(observation, journey.best, terminated=turn.done, valid=turn.valid, fault=turn.fault)
 
     def snapshot(self) -> Snapshot:
         """See :meth:`ConversationEnv.snapshot`.

@@ -9,10 +9,12 @@ from typing import TypeVar
 import numpy as np
 
 from acenv.envs.base import Difficulty, Split, pick
+from acenv.envs.commands import misread
 from acenv.envs.simulators.base import SimulatorEnv, Turn
 from acenv.envs.simulators.browser import Browser, BrowserError
 from acenv.envs.simulators.miniwob_page import READ_SCRIPT, Element, Page, read_page
 from acenv.envs.simulators.miniwob_tasks import TASKS, PageTask, check_task, expert, pages
+from acenv.types import Fault
 
 _RULES = """\
 You see a web page as a list of what is on it. Things that you can use have a number in brackets. Do what the task \
@@ -179,7 +181,7 @@ class MiniWoBEnv(SimulatorEnv[PageTask]):
         """
         complaint = self._do(command)
         if complaint:
-            return Turn(f"{complaint}\nPage:\n{self._page.text}", 0.0, valid=False)
+            return Turn(f"{complaint}\nPage:\n{self._page.text}", 0.0, valid=False, fault=self._fault_of(command))
         self._look()
         page = self._page
         if page.address != self._address:
@@ -270,6 +272,15 @@ class MiniWoBEnv(SimulatorEnv[PageTask]):
             return ""
         words = unquote(match[2])
         return self._type(element, words) if verb == "type" else self._select(element, words)
+
+    def _fault_of(self, command: str) -> Fault:
+        """What is wrong with a command that :meth:`_do` has refused."""
+        verb, match = next(((v, m) for v, form in _FORMS if (m := form.fullmatch(command))), ("", None))
+        if match is None:
+            return misread(command, [v for v, _ in _FORMS])
+        number = match[2] if verb == "scroll" else match[1]
+        named = verb == "press" or (number and self._page.find(int(number)) is None)
+        return "wrong argument" if named or verb == "select" else "invalid in this world"
 
     def _type(self, element: Element, words: str) -> str:
         if not _takes_text(element):

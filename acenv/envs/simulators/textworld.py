@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 
 from acenv.envs.base import Difficulty, Split, pick
+from acenv.envs.commands import misread
 from acenv.envs.simulators.base import SimulatorEnv, Turn
 from acenv.envs.simulators.games import KINDS, PARSING, GameKind, GameTask, find_game, own_game
 from acenv.envs.simulators.zmachine import OffLimitsError, ZMachine, game_line, nth, story_files, tidy
 from acenv.envs.sources import GENERATED
+from acenv.types import Fault
 
 if TYPE_CHECKING:
     from textworld import Game
@@ -28,6 +30,15 @@ take THING, take THING from PLACE, drop THING, put THING on PLACE, insert THING 
 open THING, close THING, unlock THING with KEY, lock THING with KEY: doors and containers
 eat THING: some things can be eaten
 {more}check valid actions: list what can be done now"""
+
+_VERBS = frozenset(
+    {
+        *("look", "l", "inventory", "i", "examine", "x", "goal", "go", "north", "south", "east", "west"),
+        *("n", "s", "e", "w", "take", "pick", "get", "drop", "put", "insert", "open", "close", "unlock"),
+        *("lock", "eat", "drink", "prepare", "cook", "slice", "chop", "dice", "cut", "wait", "z"),
+    }
+)
+"""First words of the commands that TextWorld's games know."""
 
 _COOKING_RULES = """\
 cook THING with PLACE: a stove fries, an oven roasts, a BBQ grills; what is cooked twice burns
@@ -203,7 +214,10 @@ class TextWorldEnv(SimulatorEnv[GameTask]):
             self._points = int(score[1])
         won, self._lost = _WON in text, _LOST in text
         plain = tidy(_AFTER_THE_END.sub("", _REPORTS.sub("", _MARKS.sub("", text))))
-        return Turn(plain, 1.0 if won else self._share, done=won or self._lost, valid=bool(events))
+        fault: Fault | Literal[""] = ""
+        if not events and line.partition(" ")[0].lower() not in _VERBS:
+            fault = misread(line, _VERBS)
+        return Turn(plain, 1.0 if won else self._share, done=won or self._lost, valid=bool(events), fault=fault)
 
     def valid_actions(self) -> list[str]:
         """The commands that TextWorld finds to be possible."""

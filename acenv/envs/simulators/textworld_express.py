@@ -10,8 +10,10 @@ from typing import Literal, get_args
 import numpy as np
 
 from acenv.envs.base import Difficulty, Split, pick
+from acenv.envs.commands import misread
 from acenv.envs.simulators.base import Turn
 from acenv.envs.simulators.java import JavaEnv, JavaFault
+from acenv.types import Fault
 
 GameName = Literal[
     "mixed", "cookingworld", "twc", "coin", "mapreader", "arithmetic", "sorting", "simonsays", "peckingorder"
@@ -186,7 +188,12 @@ class TextWorldExpressEnv(JavaEnv[GameTask]):
         if valid:
             self._done.append(exact)
         progress = min(1.0, max(0.0, float(answer["score"])))
-        return Turn(observation, progress, done=self._failed or answer["tasksuccess"] or progress >= 1.0, valid=valid)
+        done = self._failed or answer["tasksuccess"] or progress >= 1.0
+        verbs = {action.split(" ")[0] for action in self._valid}
+        fault: Fault | Literal[""] = "" if valid else "invalid in this world"
+        if not valid and command.lower().split(" ")[0] not in verbs:
+            fault = misread(command, verbs)
+        return Turn(observation, progress, done=done, valid=valid, fault=fault)
 
     def valid_actions(self) -> list[str]:
         """The commands that the game takes now."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from random import Random
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -12,11 +12,12 @@ from acenv.envs.base import ConversationEnv, Difficulty, Outcome, Split
 from acenv.envs.tools.calls import Call, CallError, dump_json, parse_calls
 from acenv.envs.tools.domains import TOOLS
 from acenv.envs.tools.draft import Task
+from acenv.envs.tools.faults import stray
 from acenv.envs.tools.furnish import furnish
 from acenv.envs.tools.generator import generate
 from acenv.envs.tools.scoring import Goal, exact, same_answer
 from acenv.envs.tools.tooling import ToolError, World, tool
-from acenv.types import Message, Tool
+from acenv.types import Fault, Message, Tool
 
 SYSTEM = 'Do the task with the tools, one call a message, as {"name": ..., "arguments": {...}}. End with finish.'
 """The system message of easy tasks; the others add :data:`CAUTION`."""
@@ -160,18 +161,23 @@ class ToolSandboxEnv(ConversationEnv[Task, Episode]):
             calls = parse_calls(action)
         except CallError as error:
             episode.parse_errors += 1
-            return Outcome(dump_json({"error": str(error)}), self._score(), valid=False)
+            return Outcome(dump_json({"error": str(error)}), self._score(), valid=False, fault="unparsable")
         observations = []
         valid = True
+        fault: Fault | Literal[""] = ""
         for call in calls:
             if call.name == "finish" and not FINISH.complaint(call.arguments):
                 answer = self.task.answer
                 episode.answered = answer is not None and same_answer(call.arguments.get("answer", ""), answer)
-                return Outcome("", self._score(), terminated=True, valid=valid)
-            observation, accepted = self._carry_out(call)
+                undone = episode.recall < 1 or episode.right < episode.goal.total
+                if undone and not fault:
+                    fault = "gave up early"
+                return Outcome("", self._score(), terminated=True, valid=valid, fault=fault)
+            observation, accepted, found = self._carry_out(call)
             observations.append(observation)
             valid = valid and accepted
-        return Outcome("\n".join(observations), self._score(), valid=valid)
+            fault = fault or found
+        return Outcome("\n".join(observations), self._score(), valid=valid, fault=fault)
 
     def expert_action(self) -> str:
         """The next step of the solution that the world allows, or one that repairs something; at last ``finish``."""
@@ -203,8 +209,8 @@ class ToolSandboxEnv(ConversationEnv[Task, Episode]):
 
     # Inside ----------------------------------------------------------------------------------------------------------
 
-    def _carry_out(self, call: Call) -> tuple[str, bool]:
-        """Validate and run one call; the observation, and whether the call was carried out."""
+    def _carry_out(self, call: Call) -> tuple[str, bool, Fault | Literal[""]]:
+        """Validate and run one call; the observation, whether the call was carried out, and what was wrong with it."""
         episode = self.state
         episode.calls += 1
         spec = FINISH if call.name == "finish" else TOOLS[call.name] if call.name in self.task.tools else None
@@ -216,21 +222,19 @@ class ToolSandboxEnv(ConversationEnv[Task, Episode]):
             complaint = spec.complaint(call.arguments)
         if spec is None or complaint:
             episode.schema_errors += 1
-            return dump_json({"error": complaint}), False
+            return dump_json({"error": complaint}), False, "hallucinated tool" if spec is None else "schema violation"
         try:
             observation = dump_json(spec.run(episode.world, call.arguments))
         except ToolError as error:
             episode.tool_errors += 1
-            return dump_json({"error": str(error)}), False
+            return dump_json({"error": str(error)}), False, "invalid in this world"
         if len(observation) > MAX_OBSERVATION:
             observation = dump_json({"error": f"the result has {len(observation)} characters: ask for less."})
-        if spec.writes:
-            self._note_change(call)
-        else:
-            self._note_reading(call, observation)
-        return observation, True
+        useful = self._note_change(call) if spec.writes else self._note_reading(call, observation)
+        return observation, True, "" if useful else stray(call, (step.call for step in self.task.steps))
 
-    def _note_reading(self, call: Call, observation: str) -> None:
+    def _note_reading(self, call: Call, observation: str) -> bool:
+        """Whether it is one of the readings that the task needs."""
         episode = self.state
         useful = False
         for i, step in enumerate(self.task.steps):
@@ -239,8 +243,10 @@ class ToolSandboxEnv(ConversationEnv[Task, Episode]):
         if useful:
             episode.useful += 1
             self._count_calls()
+        return useful
 
-    def _note_change(self, call: Call) -> None:
+    def _note_change(self, call: Call) -> bool:
+        """Whether it is one of the changes that the task needs."""
         episode = self.state
         episode.right, episode.damage = episode.goal.compare(episode.world)
         for i, step in enumerate(self.task.steps):
@@ -249,8 +255,9 @@ class ToolSandboxEnv(ConversationEnv[Task, Episode]):
                 episode.counted[i] = all(episode.counted[k] for k in step.needs)
                 episode.useful += 1
                 self._count_calls()
-                return
+                return True
         episode.stray = True
+        return False
 
     def _count_calls(self) -> None:
         steps = self.task.steps

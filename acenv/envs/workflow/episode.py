@@ -15,7 +15,7 @@ from acenv.envs.workflow.evaluation import evaluate_text, restore_end
 from acenv.envs.workflow.graph import edge_labels, node_texts
 from acenv.envs.workflow.records import EXAMPLES_FILE, load_examples, load_records, with_examples
 from acenv.envs.workflow.task import WorkflowTask
-from acenv.types import Message, Tool
+from acenv.types import Fault, Message, Tool
 
 _FINISH = re.compile(r"^[^\w\n]*+finish[^\w\n]*+$", re.IGNORECASE | re.MULTILINE)
 _FIRST_NUMBER = re.compile(r"(?<!\d)(\d++)[:.] .")
@@ -143,15 +143,17 @@ class WorkflowEnv(RecordedEnv[WorkflowTask, WorkflowState]):
         built = "\n".join([*state.parts, action])
         count = len(node_texts(built))
         if count > _LARGEST:
-            return Outcome(f"Not added: that would make {count} nodes, and {_LARGEST} is the most.", 0.0, valid=False)
+            told = f"Not added: that would make {count} nodes, and {_LARGEST} is the most."
+            return Outcome(told, 0.0, valid=False, fault="wrong graph")
         if nodes or edges:
             state.parts.append(action)
         if _FINISH.search(action):
             return Outcome("", self._finish(f"Node:\n{built}"), terminated=True)
         if self.steps == self.max_steps:
-            return Outcome("", 0.0, valid=bool(nodes or edges))
+            fault: Fault = "wrong graph" if state.parts else "unparsable"
+            return Outcome("", 0.0, valid=bool(nodes or edges), fault=fault)
         if not (nodes or edges):
-            return Outcome(_HELP, 0.0, valid=False)
+            return Outcome(_HELP, 0.0, valid=False, fault="unparsable")
         so_far = f"{count} nodes and {len(edge_labels(built))} edges"
         return Outcome(f"The workflow has {so_far} so far. Add the next ones, or write Finish.", 0.0)
 

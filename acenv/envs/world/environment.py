@@ -14,7 +14,7 @@ import numpy as np
 from gymnasium.error import ResetNeeded
 
 from acenv.envs.base import ConversationEnv, Difficulty, Outcome, Split, pick
-from acenv.envs.commands import command_line
+from acenv.envs.commands import command_line, misread
 from acenv.envs.world.barman import BARMAN
 from acenv.envs.world.blocksworld import BLOCKSWORLD
 from acenv.envs.world.engine import Action, World
@@ -23,7 +23,7 @@ from acenv.envs.world.pddl_files import PddlFiles
 from acenv.envs.world.puzzle import Plan, Problem, Puzzle
 from acenv.envs.world.strips import Domain, State
 from acenv.envs.world.tyreworld import TYREWORLD
-from acenv.types import Message, Tool
+from acenv.types import Fault, Message, Tool
 
 DomainName = Literal["mixed", "gripper", "blocksworld", "barman", "tyreworld"]
 
@@ -182,8 +182,8 @@ class PDDLEnv(ConversationEnv[Problem, PDDLState]):
         world = self._world
         try:
             chosen = understand(world, state.facts, action)
-        except ValueError as error:
-            return self._refuse(f"{_capital(str(error))}.")
+        except NotUnderstoodError as error:
+            return self._refuse(f"{_capital(str(error))}.", error.fault)
         if chosen == "look":
             return Outcome(world.describe(state.facts), state.best)
         if chosen == "check":
@@ -197,12 +197,14 @@ class PDDLEnv(ConversationEnv[Problem, PDDLState]):
         state.plan = state.plan[1:] if follows else []
         share = self.task.progress(state.facts)
         state.best = max(state.best, share)
-        state.lost = state.lost or self._puzzle.lost(self.task, state.facts)
+        lost_before = state.lost
+        state.lost = lost_before or self._puzzle.lost(self.task, state.facts)
+        fault: Fault | Literal[""] = "dead end" if state.lost and not lost_before else ""
         if share == 1.0:
             return Outcome("The goal is reached.", 1.0, terminated=True)
         if self.difficulty == "easy":
-            return Outcome(world.describe(state.facts), state.best)
-        return Outcome(effect(world.domain, chosen), state.best)
+            return Outcome(world.describe(state.facts), state.best, fault=fault)
+        return Outcome(effect(world.domain, chosen), state.best, fault=fault)
 
     def valid_actions(self) -> list[str]:
         """The actions that can be carried out now."""
@@ -226,13 +228,22 @@ class PDDLEnv(ConversationEnv[Problem, PDDLState]):
         name, arguments = self.state.plan[0]
         return say(self._world.domain, self._world.ground(name, arguments))
 
-    def _refuse(self, reason: str) -> Outcome:
+    def _refuse(self, reason: str, fault: Fault = "invalid in this world") -> Outcome:
         if self.difficulty == "easy":
             reason += " " + self._world.describe(self.state.facts)
-        return Outcome(reason, self.state.best, valid=False)
+        return Outcome(reason, self.state.best, valid=False, fault=fault)
 
 
 # Words -------------------------------------------------------------------------------------------------------------
+
+
+class NotUnderstoodError(ValueError):
+    """A text that means no action; the message is for the agent, and ``fault`` says what is wrong with it."""
+
+    def __init__(self, message: str, fault: Fault) -> None:
+        """Keep both."""
+        super().__init__(message)
+        self.fault = fault
 
 
 def command_words(text: str, domain: Domain) -> str:
@@ -261,7 +272,7 @@ def understand(world: World, state: State, text: str) -> Action | Literal["look"
     """What the text means; what it leaves out is inferred from the state.
 
     Raises:
-        ValueError: No action has this form, or a name is unknown. The message is for the agent.
+        NotUnderstoodError: No action has this form, or a name is unknown.
     """
     unknown = ""
     for words in _readings(text, world.domain, world.order):
@@ -274,9 +285,10 @@ def understand(world: World, state: State, text: str) -> Action | Literal["look"
             return "check"
         unknown = unknown or complaint
     if unknown:
-        raise ValueError(unknown)
+        raise NotUnderstoodError(unknown, "wrong argument")
     forms = ", ".join(form_text(world.domain, name) for name in world.domain.actions)
-    raise ValueError(f"this is no action; say one of: {forms}, look, check")
+    fault = misread(command_words(text, world.domain), {*_patterns(world.domain), "look", "check"})
+    raise NotUnderstoodError(f"this is no action; say one of: {forms}, look, check", fault)
 
 
 def _matching(world: World, state: State, words: str) -> tuple[Action | None, str]:

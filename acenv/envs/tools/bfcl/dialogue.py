@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
+from typing import Literal
 
 from acenv.envs.tools.bfcl.backends import OfficialBackend
+from acenv.envs.tools.bfcl.blame import breach
 from acenv.envs.tools.bfcl.parsing import parse_answer
 from acenv.envs.tools.bfcl.schemas import announce
 from acenv.envs.tools.bfcl.tasks import BFCLTask, Scenario
@@ -12,6 +15,8 @@ from acenv.envs.tools.bfcl.worlds import Backend, SandboxBackend
 from acenv.envs.tools.calls import Call, CallError
 from acenv.envs.tools.domains import TOOLS
 from acenv.envs.tools.draft import Task
+from acenv.envs.tools.faults import compare_names
+from acenv.types import Fault, Tool
 
 MAX_TURN_STEPS = 20
 """Messages with calls in one turn; official, one more ends the attempt."""
@@ -30,12 +35,14 @@ class Judgement:
         score: The share of the turns that were right.
         over: Whether the last turn has ended, or one was wrong.
         valid: Whether all calls of the message could be carried out.
+        fault: What was wrong with the message, or with the turn that it ends.
     """
 
     observation: str
     score: float
     over: bool = False
     valid: bool = True
+    fault: Fault | Literal[""] = ""
 
 
 @dataclass(slots=True)
@@ -72,21 +79,25 @@ class Dialogue:
         try:
             calls = parse_answer(text)
         except CallError:
-            return self._end_turn(task)
+            # A message without a call ends the turn; one with a call that is broken was not meant to.
+            return self._end_turn(task, "unparsable" if "{" in text else "")
         results = []
         valid = True
+        fault: Fault | Literal[""] = ""
         for call in calls:
             result, accepted = self.backend.run(call)
             results.append(result)
             valid = valid and accepted
+            if not accepted and not fault:
+                fault = breach(call, self._offered(task)) or "invalid in this world"
         self.made += calls
         self.results += results
         if self._too_many():
-            return Judgement("", self._score(task), over=True, valid=valid)
+            return Judgement("", self._score(task), over=True, valid=valid, fault=fault or "wrong tool")
         shown = "\n".join(results)
         if len(shown) > MAX_OBSERVATION:
             shown = f"{shown[:MAX_OBSERVATION]}..."
-        return Judgement(shown, self._score(task), valid=valid)
+        return Judgement(shown, self._score(task), valid=valid, fault=fault)
 
     def refuse(self, complaint: str, task: BFCLTask) -> Judgement:
         """A message that was too long or no text: it counts as one with calls, and does nothing."""
@@ -116,10 +127,15 @@ class Dialogue:
             self.wrong = f"turn {self.turn + 1} took more than {MAX_TURN_STEPS} messages with calls"
         return bool(self.wrong)
 
-    def _end_turn(self, task: BFCLTask) -> Judgement:
+    def _offered(self, task: BFCLTask) -> list[Tool]:
+        """The tools that there are in the present turn."""
+        return [*task.tools, *(tool for turn in task.turns[: self.turn + 1] for tool in turn.added)]
+
+    def _end_turn(self, task: BFCLTask, fault: Fault | Literal[""] = "") -> Judgement:
         self.wrong = self._check_turn(task)
         if self.wrong:
-            return Judgement("", self._score(task), over=True)
+            ours, theirs = (Counter(call.name for call in calls) for calls in (self.made, task.turns[self.turn].calls))
+            return Judgement("", self._score(task), over=True, fault=fault or compare_names(ours, theirs))
         self.turn += 1
         self.made = []
         self.messages = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from typing import cast
+from typing import Literal, cast
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from acenv.envs.base import Difficulty, Outcome, Split, UnscorableError
 from acenv.envs.recorded import RecordedEnv
 from acenv.envs.sources import GENERATED
 from acenv.envs.tools.bfcl.backends import PACKAGE
+from acenv.envs.tools.bfcl.blame import blame
 from acenv.envs.tools.bfcl.build import DONE
 from acenv.envs.tools.bfcl.checker import check
 from acenv.envs.tools.bfcl.dialogue import MAX_TURN_STEPS, Dialogue, Judgement
@@ -21,7 +22,7 @@ from acenv.envs.tools.bfcl.parsing import parse_answer
 from acenv.envs.tools.bfcl.records import load_records
 from acenv.envs.tools.bfcl.tasks import GENERATED_CATEGORIES, OFFICIAL_CATEGORIES, BFCLTask, language_of
 from acenv.envs.tools.calls import CallError
-from acenv.types import Message, Tool
+from acenv.types import Fault, Message, Tool
 
 MIXED = "mixed"
 """The ``category`` that is all of them."""
@@ -130,18 +131,23 @@ class BFCLEnv(RecordedEnv[BFCLTask, BFCLState]):
         dialogue = self.state.dialogue
         if dialogue is not None:
             return self._outcome(dialogue.answer(action, task))
+        fault: Fault | Literal[""] = ""
         try:
             calls = parse_answer(action)
         except CallError:
             calls = []
+            fault = "unparsable"
         valid = bool(calls) or task.kind == "irrelevance"
         try:
             wrong = check(task.kind, calls, task.functions, task.possible, language_of(task.category))
         except UnscorableError:
             self.state.metrics = {"unscored": 1.0}
-            return Outcome("", 0.0, terminated=True, valid=valid)
+            return Outcome("", 0.0, terminated=True, valid=valid, fault=fault)
         self.state.metrics = {"accuracy": float(not wrong)}
-        return Outcome("", float(not wrong), terminated=True, valid=valid)
+        if not wrong:
+            return Outcome("", 1.0, terminated=True, valid=valid)
+        fault = fault or blame(calls, task.functions, task.possible)
+        return Outcome("", 0.0, terminated=True, valid=valid, fault=fault)
 
     def refuse(self, action: str, complaint: str) -> Outcome:
         """A single-turn answer that was cut is graded as far as it goes; in a dialogue the agent may try again."""
@@ -168,4 +174,4 @@ class BFCLEnv(RecordedEnv[BFCLTask, BFCLState]):
         return {"category": self.task.category}
 
     def _outcome(self, judgement: Judgement) -> Outcome:
-        return Outcome(judgement.observation, judgement.score, judgement.over, judgement.valid)
+        return Outcome(judgement.observation, judgement.score, judgement.over, judgement.valid, fault=judgement.fault)

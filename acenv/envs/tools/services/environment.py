@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from random import Random
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from acenv.envs.base import ConversationEnv, Difficulty, Outcome, Split, pick
-from acenv.envs.tools.calls import CallError
+from acenv.envs.tools.calls import Call, CallError
+from acenv.envs.tools.faults import stray
 from acenv.envs.tools.scoring import same_answer
 from acenv.envs.tools.services.protocol import ERROR, parse_action, say
 from acenv.envs.tools.services.service import CHECK, FINISH, Refusal, Service, ServiceState, ServiceTask, match
 from acenv.envs.tools.tooling import ToolError
-from acenv.types import Message, Tool
+from acenv.types import Fault, Message, Tool
 
 MAX_STEPS: dict[str, int] = {"easy": 6, "medium": 30, "hard": 30}
 """AgentBoard's 30; easy tasks take four at most."""
@@ -99,11 +100,18 @@ class ServiceEnv(ConversationEnv[ServiceTask, ServiceState]):
 
     def apply(self, action: str) -> Outcome:
         """Carry out the call in a message."""
-        observation, valid = self._carry_out(action)
         state = self.state
         service = self.services[self.task.domain]
+        before = state.best
+        observation, valid, fault, call = self._carry_out(action)
         state.best = max(state.best, service.progress(self.task, state))
-        return Outcome("" if state.finished else observation, state.best, terminated=state.finished, valid=valid)
+        if state.finished:
+            missing = not all(state.matched[:-1])
+            lost = missing and self.metrics()["success"] < 1.0
+            return Outcome("", state.best, terminated=True, valid=valid, fault="gave up early" if lost else fault)
+        if call is not None and state.best == before:
+            fault = stray(call, self.task.plan)
+        return Outcome(observation, state.best, valid=valid, fault=fault)
 
     def expert_action(self) -> str:
         """The next call that brings something that is missing; at last ``finish`` with the answer."""
@@ -128,41 +136,48 @@ class ServiceEnv(ConversationEnv[ServiceTask, ServiceState]):
 
     # Inside ----------------------------------------------------------------------------------------------------------
 
-    def _carry_out(self, action: str) -> tuple[str, bool]:
-        """Parse, validate and run one call; the observation, and whether it counts as grounded."""
+    def _carry_out(self, action: str) -> tuple[str, bool, Fault | Literal[""], Call | None]:
+        """Parse, validate and run one call.
+
+        Returns:
+            The observation, whether the call counts as grounded, what was wrong with it, and the call if the service
+            carried it out.
+        """
         state, task = self.state, self.task
         service = self.services[task.domain]
         try:
             call = parse_action(action)
         except CallError as error:
             state.parse_errors += 1
-            return f"{ERROR}{error}", False
+            return f"{ERROR}{error}", False, "unparsable", None
         offered = state.offered
         if call.name not in offered:
             state.schema_errors += 1
-            return f"{ERROR}There is no tool named {call.name[:60]!r}. The tools are: {', '.join(offered)}.", False
+            told = f"There is no tool named {call.name[:60]!r}. The tools are: {', '.join(offered)}."
+            return f"{ERROR}{told}", False, "hallucinated tool", None
         complaint = service.tools[call.name].complaint(call.arguments)
         if complaint:
             state.schema_errors += 1
-            return f"{ERROR}{complaint}", False
+            return f"{ERROR}{complaint}", False, "schema violation", None
         if call.name == CHECK.name:
-            return f"The tools are: {', '.join(offered)}.", True
+            return f"The tools are: {', '.join(offered)}.", True, "", None
         try:
             reply = service.respond(state.world, call)
         except Refusal as error:
             state.tool_errors += 1
-            return str(error), True
+            return str(error), True, "invalid in this world", None
         except ToolError as error:
             state.tool_errors += 1
-            return f"{ERROR}{error}", False
+            return f"{ERROR}{error}", False, "invalid in this world", None
         if call.name == FINISH.name:
             state.finished, state.answer = True, reply.result
         elif len(reply.text) > MAX_OBSERVATION:
-            return f"{ERROR}the result has {len(reply.text)} characters: ask for less.", False
+            told = f"the result has {len(reply.text)} characters: ask for less."
+            return f"{ERROR}{told}", False, "invalid in this world", None
         state.found.append(reply.subgoal)
         if "Invalid" not in reply.text:  # AgentBoard leaves the count as it is after such an observation.
             state.matched = match(service, state.found, task.subgoals)
-        return reply.text, True
+        return reply.text, True, "", call
 
 
 def agrees(given: Any, wanted: Any) -> bool:

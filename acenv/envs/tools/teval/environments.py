@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from random import Random
 from typing import ClassVar
@@ -13,6 +14,7 @@ from acenv.envs.answering import AnsweringEnv, Grade
 from acenv.envs.base import Difficulty, Split, UnscorableError
 from acenv.envs.encoders import load_encoder
 from acenv.envs.sources import GENERATED
+from acenv.envs.tools.faults import compare_names
 from acenv.envs.tools.teval.generator import make_task
 from acenv.envs.tools.teval.parsing import clean_answer
 from acenv.envs.tools.teval.records import read_tasks
@@ -20,13 +22,16 @@ from acenv.envs.tools.teval.scoring import (
     call_scores,
     instruct_corrected,
     instruct_scores,
+    instructed_call,
     plan_scores,
+    read_call,
     read_plan,
     read_plan_lines,
     review_scores,
     text_scores,
 )
 from acenv.envs.tools.teval.task import FORMATS, Format, Kind, TevalTask
+from acenv.types import Fault
 
 
 class _TevalEnv(AnsweringEnv[TevalTask]):
@@ -107,7 +112,16 @@ class _TevalEnv(AnsweringEnv[TevalTask]):
             score, metrics, valid = self.score(text)
         except UnscorableError:
             return Grade(self.fallback(text), {"unscored": 1.0}, valid=False)
-        return Grade(score, metrics, valid)
+        return Grade(score, metrics, valid, self.blame(text, metrics) if valid and score < 1.0 else "")
+
+    def blame(self, text: str, metrics: Mapping[str, float]) -> Fault:
+        """What is wrong with an answer that has the form that was asked for, and scores less than 1."""
+        del text, metrics
+        return "wrong answer"
+
+    def known(self, name: str) -> bool:
+        """Whether a tool's name stands in the question."""
+        return any(name in message["content"] for message in self.task.messages)
 
     def score(self, text: str) -> tuple[float, dict[str, float], bool]:
         """The return, the metrics, and whether the text had the form that was asked for.
@@ -138,6 +152,13 @@ class ToolInstructEnv(_TevalEnv):
         form, content = metrics.values()
         return (form + content) / 2, {**metrics, "instruct_corrected": self.fallback(text)}, form == 1.0
 
+    def blame(self, text: str, metrics: Mapping[str, float]) -> Fault:
+        """Whether tool or arguments are not those that are given."""
+        call = instructed_call(text, self.task.template or {})
+        if call is None or call["action"] == self.task.gold["action"]:
+            return "wrong argument"
+        return "wrong tool" if self.known(str(call["action"])) else "hallucinated tool"
+
     def fallback(self, text: str) -> float:
         """See :func:`.scoring.instruct_corrected`."""
         return instruct_corrected(text, self.task.gold, self.task.template or {})
@@ -159,6 +180,15 @@ class ToolPlanEnv(_TevalEnv):
         metrics = plan_scores(plan, task.gold, self._encoder)
         return metrics["f1_score"], metrics, bool(plan)
 
+    def blame(self, text: str, metrics: Mapping[str, float]) -> Fault:
+        """Whether the tools are others than those of the right plan, or fewer, or only their arguments differ."""
+        task = self.task
+        plan = read_plan(text) if task.format == "json" else read_plan_lines(text, task.apis)
+        names = [str(step["name"]) for step in plan]
+        if any(not self.known(name) for name in names):
+            return "hallucinated tool"
+        return compare_names(Counter(names), Counter(step["name"] for step in read_plan(task.gold)))
+
 
 class _NextCallEnv(_TevalEnv):
     """The next thought, tool and arguments after a conversation: one JSON object with all three, or one of them."""
@@ -177,6 +207,13 @@ class _NextCallEnv(_TevalEnv):
             score = metrics.get("args_corrected", score)
         # Rounding makes the cosine of a text with itself a little more or less than 1.
         return (1.0 if abs(score - 1.0) < 1e-6 else score), metrics, metrics["parse_rate"] == 1.0
+
+    def blame(self, text: str, metrics: Mapping[str, float]) -> Fault:
+        """What was asked for is what is wrong."""
+        if self.metric == "name":
+            name = read_call(text)["name"] if self.task.format == "json" else ""
+            return "wrong tool" if self.known(name) else "hallucinated tool"
+        return "wrong argument" if self.metric == "args" else "wrong answer"
 
 
 class ToolReasonEnv(_NextCallEnv):

@@ -45,10 +45,20 @@ def instruct_scores(prediction: str, gold: Mapping[str, Any], template: Mapping[
     Raises:
         UnscorableError: See :func:`.parsing.match_template`.
     """
+    kind = "json" if "thought" in template else "string"
+    return _instruct_metrics(kind, instructed_call(prediction, template), gold)
+
+
+def instructed_call(prediction: str, template: Mapping[str, str]) -> dict[str, Any] | None:
+    """The ``action`` and the ``args`` of a call that is written after a template; None if it does not follow it.
+
+    Raises:
+        UnscorableError: See :func:`.parsing.match_template`.
+    """
     if "thought" in template:
-        return _instruct_metrics("json", _read_json_call(prediction, template), gold)
+        return _read_json_call(prediction, template)
     found = match_template(template, prediction)
-    return _instruct_metrics("string", None if found is None else _read_args(found), gold)
+    return None if found is None else _read_args(found)
 
 
 def instruct_corrected(prediction: str, gold: Mapping[str, Any], template: Mapping[str, str]) -> float:
@@ -181,10 +191,10 @@ def call_scores(prediction: str, gold: Mapping[str, Any], encoder: Encoder) -> d
     Raises:
         UnscorableError: An argument is a number of too many digits to be written.
     """
-    call = _read_thought_call(prediction)
+    call = read_call(prediction)
     if not call:
         return dict.fromkeys(("thought", "name", "args", "parse_rate", "args_corrected"), 0.0)
-    wanted = _read_thought_call(dict(gold))
+    wanted = read_call(dict(gold))
     return {
         "thought": thought_score(call["thought"], wanted["thought"], encoder),
         "name": float(call["name"] == wanted["name"]),
@@ -193,7 +203,8 @@ def call_scores(prediction: str, gold: Mapping[str, Any], encoder: Encoder) -> d
     }
 
 
-def _read_thought_call(value: Any) -> dict[str, Any]:
+def read_call(value: Any) -> dict[str, Any]:
+    """``thought``, ``name`` and ``args`` of a call in JSON; empty if it is none."""
     try:
         value = format_load(value, "{", "}")
     except ValueError:

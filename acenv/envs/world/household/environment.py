@@ -9,17 +9,17 @@ import numpy as np
 from gymnasium.error import ResetNeeded
 
 from acenv.envs.base import ConversationEnv, Difficulty, Outcome, Split, pick
-from acenv.envs.commands import asks_for_valid_actions
+from acenv.envs.commands import asks_for_valid_actions, misread
 from acenv.envs.world.engine import World
 from acenv.envs.world.household.expert import solve
 from acenv.envs.world.household.generator import sample
 from acenv.envs.world.household.goals import Problem, TaskName, Way, can_be_reached, reached, subgoals, ways
 from acenv.envs.world.household.home import DOMAIN
 from acenv.envs.world.household.kinds import preposition
-from acenv.envs.world.household.words import FORMS, View, command_words, effect, opening, read, say
+from acenv.envs.world.household.words import FORMS, VERBS, View, command_words, effect, opening, read, say
 from acenv.envs.world.puzzle import Plan
 from acenv.envs.world.strips import State
-from acenv.types import Message, Tool
+from acenv.types import Fault, Message, Tool
 
 TaskChoice = Literal["mixed", "put", "light", "clean", "heat", "cool", "slice", "put_two"]
 
@@ -127,6 +127,7 @@ class HouseholdEnv(ConversationEnv[Problem, HouseholdState]):
         if asks_for_valid_actions(words):
             return self._tell(f"Valid actions: {', '.join(view.valid_actions())}.")
         verb, names = read(words)
+        fault: Fault = "invalid in this world"
         try:
             if verb == "look":
                 return self._tell(view.look())
@@ -135,6 +136,7 @@ class HouseholdEnv(ConversationEnv[Problem, HouseholdState]):
             if verb == "examine":
                 return self._tell(view.examine(names["thing"]))
             if not verb:
+                fault = misread(words, VERBS)
                 raise ValueError(f"this is no action; say one of: {FORMS}")
             chosen = view.action(verb, names)
             reason = self._world.explain(state.facts, chosen)
@@ -142,7 +144,9 @@ class HouseholdEnv(ConversationEnv[Problem, HouseholdState]):
                 raise ValueError(reason)
         except ValueError as error:
             reason = str(error)
-            return self._tell(f"{reason[0].upper()}{reason[1:]}.", valid=False)
+            if verb and any(name not in self._world.order for name in names.values()):
+                fault = "wrong argument"
+            return self._tell(f"{reason[0].upper()}{reason[1:]}.", valid=False, fault=fault)
         state.facts = chosen.result(state.facts)
         # The plan goes on while it is followed; after any other action the expert thinks again.
         follows = bool(state.plan) and state.plan[0] == (chosen.name, chosen.arguments)
@@ -152,11 +156,12 @@ class HouseholdEnv(ConversationEnv[Problem, HouseholdState]):
             return Outcome("The goal is reached.", 1.0, terminated=True)
         view = View(self._world, state.facts)
         state.reached |= reached(self.task.goal, self._world, state.facts, view.here)
+        dead_before = state.dead_end
         state.dead_end = not can_be_reached(self.task.goal, self._world, state.facts, self._ways)
         told = effect(chosen)
         if verb in ("go", "open") and not (self.difficulty == "easy" and view.is_open):
             told += f" {view.contents()}"
-        return self._tell(told)
+        return self._tell(told, fault="dead end" if state.dead_end and not dead_before else "")
 
     def metrics(self) -> dict[str, float]:
         """``dead_end``: whether the goal can never be reached any more."""
@@ -193,6 +198,6 @@ class HouseholdEnv(ConversationEnv[Problem, HouseholdState]):
         self._world = World(DOMAIN, task.objects)
         self._ways = ways(task.goal, self._world, task.init)
 
-    def _tell(self, text: str, valid: bool = True) -> Outcome:
+    def _tell(self, text: str, valid: bool = True, fault: Fault | Literal[""] = "") -> Outcome:
         score = len(self.state.reached) / (len(subgoals(self.task.goal)) + 1)
-        return Outcome(text, score, valid=valid)
+        return Outcome(text, score, valid=valid, fault=fault)

@@ -75,6 +75,15 @@ _PATTERNS = [
         ("inventory", r"inventory|i"),
     )
 ]
+VERBS = frozenset(
+    {
+        *("go", "walk", "move", "open", "close", "take", "get", "pick", "put", "place", "heat", "cool"),
+        *("clean", "wash", "slice", "cut", "use", "turn"),
+        *("examine", "look", "inventory", "i", "check"),
+    }
+)
+"""First words of the commands."""
+
 _NOT_WORDS = re.compile(r"[^\w\s/]+|_")
 _ARTICLES = frozenset({"the", "a", "an"})
 

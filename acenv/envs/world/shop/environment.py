@@ -28,7 +28,7 @@ from acenv.envs.world.shop.pages import (
     text_page,
 )
 from acenv.envs.world.shop.scoring import Product, Score, best_on_page, best_reward, last_reward, score
-from acenv.types import Message, Tool
+from acenv.types import Fault, Message, Tool
 
 EASY_RULES = "Shop with search[words] and click[button]."
 
@@ -48,6 +48,9 @@ HARD_WISHES = 5
 """Tasks with so many wanted attributes and options are labelled ``hard``."""
 
 _ACTION = re.compile(r"\b(search|click)\s*\[([^\]\n]{0,200})", re.IGNORECASE)
+
+_BRACKETS = re.compile(r"\b([a-z]\w*)\s*\[[^\]\n]{0,200}\]", re.IGNORECASE)
+"""Any verb with something in brackets."""
 
 PageName = Literal["search", "results", "item", "Description", "Features"]
 
@@ -155,14 +158,16 @@ class ShopEnv(ConversationEnv[Goal, ShopState]):
         """Search or click, or say why not."""
         found = read_action(action)
         if found is None:
-            return self._refuse("Write search[words] or click[button].")
+            known = _BRACKETS.search(command_line(action))
+            fault: Fault = "unparsable" if known is None else "hallucinated tool"
+            return self._refuse("Write search[words] or click[button].", fault)
         verb, words = found
         if verb == "click":
             return self._click(words)
         if self.state.page != "search":
             return self._refuse("Searching is done on the search page.")
         if not search_words(words):
-            return self._refuse("Write the words to search for in the brackets.")
+            return self._refuse("Write the words to search for in the brackets.", "schema violation")
         self.state.results, self.state.number = self._shop.search(words), 0
         return self._show("results")
 
@@ -311,8 +316,8 @@ class ShopEnv(ConversationEnv[Goal, ShopState]):
         price = money(self._item.price_with(state.chosen), self._easy)
         return Outcome(f"You bought {self._item.title} for {price}.", state.bought.reward, terminated=True)
 
-    def _refuse(self, reason: str) -> Outcome:
-        return Outcome(f"{reason}\n{self._page_text()}", 0.0, valid=False)
+    def _refuse(self, reason: str, fault: Fault = "invalid in this world") -> Outcome:
+        return Outcome(f"{reason}\n{self._page_text()}", 0.0, valid=False, fault=fault)
 
 
 def read_action(text: str) -> tuple[str, str] | None:

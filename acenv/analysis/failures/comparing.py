@@ -1,0 +1,202 @@
+"""The failures of two runs, side by side, on the episodes that both hold."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from acenv.analysis.comparison import OVERALL, succeeded
+from acenv.analysis.failures.finding import find_failures, primary_failure
+from acenv.analysis.failures.kinds import FAILURES
+from acenv.analysis.records import from_number, to_jsonable
+from acenv.analysis.statistics import holm, mcnemar_exact
+from acenv.runs import Key, Results, RunError
+from acenv.types import Episode, Transcript
+
+
+@dataclass(frozen=True, slots=True)
+class FailureCount:
+    """In how many of the paired episodes a kind of failure is found.
+
+    Attributes:
+        kind: One of :data:`~.kinds.FAILURES`.
+        reference: Episodes that the reference lost and that show the kind.
+        candidate: Episodes that the candidate lost and that show the kind.
+        reference_primary: Those of them that it explains best (:func:`~.finding.primary_failure`).
+        candidate_primary: The same of the candidate.
+        reference_recovered: Episodes that show the kind, and that the reference solved all the same.
+        candidate_recovered: The same of the candidate.
+        p_value: Exact McNemar test on the pairs of which one side alone was lost with this kind.
+        p_adjusted: The same after Holm's correction.
+    """
+
+    kind: str
+    reference: int
+    candidate: int
+    reference_primary: int
+    candidate_primary: int
+    reference_recovered: int
+    candidate_recovered: int
+    p_value: float
+    p_adjusted: float
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> FailureCount:
+        """The inverse of what :meth:`FailureComparison.to_dict` writes for a kind."""
+        values = {name: int(value) for name, value in data.items() if name != "kind" and not name.startswith("p_")}
+        p_values = {name: from_number(data[name]) for name in ("p_value", "p_adjusted")}
+        return cls(kind=str(data["kind"]), **values, **p_values)
+
+
+@dataclass(frozen=True, slots=True)
+class FailureComparison:
+    """The failures in the episodes of one environment, or of all (``env_id`` is ``"overall"``).
+
+    Attributes:
+        env_id: The environment.
+        episodes: Pairs, error episodes included.
+        reference_lost: Episodes that the reference did not solve.
+        candidate_lost: Episodes that the candidate did not solve.
+        kinds: The kinds that were found on either side, in order of precedence.
+    """
+
+    env_id: str
+    episodes: int
+    reference_lost: int
+    candidate_lost: int
+    kinds: tuple[FailureCount, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As strict JSON."""
+        data: dict[str, Any] = to_jsonable(self)
+        return data
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> FailureComparison:
+        """The inverse of :meth:`to_dict`.
+
+        Raises:
+            ValueError: The data do not describe such a comparison.
+        """
+        try:
+            kinds = tuple(FailureCount.from_dict(count) for count in data["kinds"])
+            numbers = {name: int(data[name]) for name in ("episodes", "reference_lost", "candidate_lost")}
+            return cls(env_id=str(data["env_id"]), kinds=kinds, **numbers)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise ValueError(f"this is no comparison of failures as to_dict() writes it: {error!r}") from error
+
+
+def compare_failures(reference: Results, candidate: Results) -> tuple[FailureComparison, ...]:
+    """Count the failures of two runs on the episodes that both hold.
+
+    Each side's transcript is the other's reference (see :func:`~.finding.find_failures`), so that neither is at an
+    advantage. Transcripts are read a pair at a time. Holm's correction is over the kinds of all environments; the
+    tests over all episodes are a family of their own.
+
+    Args:
+        reference: The run to compare with, of the original model as a rule.
+        candidate: The run in question.
+
+    Returns:
+        One comparison for each environment, in the order of their ids, and that of all episodes at the end. It is
+        empty where the runs have no episode in common.
+    """
+    theirs = {episode.key: episode for episode in candidate.episodes}
+    tallies: dict[str, _Tally] = {}
+    for episode in reference.episodes:
+        other = theirs.get(episode.key)
+        if other is None:
+            continue
+        ours, others = (_transcript(run, episode.key) for run in (reference, candidate))
+        found = _Found.of(episode, ours, others), _Found.of(other, others, ours)
+        for name in (episode.env_id, OVERALL):
+            tallies.setdefault(name, _Tally()).add(*found)
+    overall = tallies.pop(OVERALL, None)
+    environments = [tallies[env_id].summary(env_id) for env_id in sorted(tallies)]
+    return tuple(_adjusted(environments) + (_adjusted([overall.summary(OVERALL)]) if overall else []))
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What was found in one episode."""
+
+    lost: bool
+    kinds: frozenset[str]
+    primary: str
+
+    @classmethod
+    def of(cls, episode: Episode, transcript: Transcript, reference: Transcript) -> _Found:
+        failures = find_failures(episode, transcript, reference)
+        primary = primary_failure(failures, transcript)
+        lost = episode.error is not None or not succeeded(episode)
+        return cls(lost, frozenset(f.kind for f in failures), primary.kind if primary and lost else "")
+
+
+@dataclass(slots=True)
+class _Side:
+    """Counts of one side, by kind."""
+
+    lost: Counter[str] = field(default_factory=Counter)
+    primary: Counter[str] = field(default_factory=Counter)
+    recovered: Counter[str] = field(default_factory=Counter)
+    alone: Counter[str] = field(default_factory=Counter)
+    episodes_lost: int = 0
+
+    def add(self, found: _Found, other: _Found) -> None:
+        self.episodes_lost += found.lost
+        (self.lost if found.lost else self.recovered).update(found.kinds)
+        if found.lost:
+            self.primary[found.primary] += 1
+            self.alone.update(found.kinds - other.kinds if other.lost else found.kinds)
+
+
+@dataclass(slots=True)
+class _Tally:
+    """Counts over pairs of episodes."""
+
+    episodes: int = 0
+    reference: _Side = field(default_factory=_Side)
+    candidate: _Side = field(default_factory=_Side)
+
+    def add(self, reference: _Found, candidate: _Found) -> None:
+        self.episodes += 1
+        self.reference.add(reference, candidate)
+        self.candidate.add(candidate, reference)
+
+    def summary(self, env_id: str) -> FailureComparison:
+        ours, theirs = self.reference, self.candidate
+        counts = []
+        for kind in FAILURES:
+            if not any(side[kind] for side in (ours.lost, theirs.lost, ours.recovered, theirs.recovered)):
+                continue
+            p_value = mcnemar_exact(theirs.alone[kind], ours.alone[kind])
+            counts.append(
+                FailureCount(
+                    kind=kind,
+                    reference=ours.lost[kind],
+                    candidate=theirs.lost[kind],
+                    reference_primary=ours.primary[kind],
+                    candidate_primary=theirs.primary[kind],
+                    reference_recovered=ours.recovered[kind],
+                    candidate_recovered=theirs.recovered[kind],
+                    p_value=p_value,
+                    p_adjusted=p_value,
+                )
+            )
+        return FailureComparison(env_id, self.episodes, ours.episodes_lost, theirs.episodes_lost, tuple(counts))
+
+
+def _adjusted(comparisons: Sequence[FailureComparison]) -> list[FailureComparison]:
+    """The comparisons, their tests taken for one family."""
+    values = iter(holm([count.p_value for c in comparisons for count in c.kinds]))
+    return [replace(c, kinds=tuple(replace(count, p_adjusted=next(values)) for count in c.kinds)) for c in comparisons]
+
+
+def _transcript(run: Results, key: Key) -> Transcript:
+    """What was said; nothing where the run has lost it."""
+    try:
+        return run.transcript(key)
+    except (KeyError, OSError, RunError):
+        return Transcript(*key, (), (), ())

@@ -1,0 +1,52 @@
+"""The fault of calls that are not the right ones."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+from acenv.envs.tools.bfcl.checker import Function, Possible, same_name
+from acenv.envs.tools.calls import Call
+from acenv.envs.tools.faults import compare_names
+from acenv.types import Fault
+
+
+def blame(calls: Sequence[Call], functions: Sequence[Function], possible: Sequence[Possible]) -> Fault:
+    """What is wrong with an answer that :func:`.checker.check` has found to be wrong.
+
+    Args:
+        calls: The calls of the answer.
+        functions: What was on offer.
+        possible: The right calls; empty where no call is right.
+
+    >>> add = {"name": "add", "parameters": {"properties": {"n": {"type": "integer"}}, "required": ["n"]}}
+    >>> [blame([call], [add], [{"add": {"n": [1]}}]) for call in (Call("sum"), Call("add"), Call("add", {"n": 3}))]
+    ['hallucinated tool', 'schema violation', 'wrong argument']
+    """
+    for call in calls:
+        if fault := breach(call, [{"function": function} for function in functions]):
+            return fault
+    ours = Counter(call.name.replace(".", "_") for call in calls)
+    return compare_names(ours, Counter(next(iter(right), "").replace(".", "_") for right in possible))
+
+
+def breach(call: Call, tools: Iterable[Mapping[str, Any]]) -> Fault | Literal[""]:
+    """Whether a call is of no tool on offer, or has other arguments than its tool.
+
+    Args:
+        call: What the agent called.
+        tools: The tools on offer, as chat APIs take them.
+    """
+    function = next((t["function"] for t in tools if same_name(call.name, t["function"]["name"])), None)
+    if function is None:
+        return "hallucinated tool"
+    return "schema violation" if _breaks(call, function.get("parameters")) else ""
+
+
+def _breaks(call: Call, parameters: Any) -> bool:
+    """Whether arguments are missing that the function needs, or given that it does not have."""
+    if not isinstance(parameters, Mapping):
+        return False
+    known, needed = parameters.get("properties") or {}, parameters.get("required") or ()
+    return any(name not in known for name in call.arguments) or any(name not in call.arguments for name in needed)
