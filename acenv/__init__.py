@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from acenv.evaluation import evaluate
     from acenv.policies import load_policy
     from acenv.runs import Results, RunError
+    from acenv.studies.attribute import attribute
     from acenv.studies.sweep import sweep
     from acenv.types import (
         Conversation,
@@ -41,6 +42,7 @@ _LAZY = {
     "StreamingPolicy": "acenv.types",
     "Transcript": "acenv.types",
     "Usage": "acenv.types",
+    "attribute": "acenv.studies.attribute",
     "compress": "acenv.compression",
     "evaluate": "acenv.evaluation",
     "load_policy": "acenv.policies",
@@ -60,6 +62,7 @@ __all__ = [
     "StreamingPolicy",
     "Transcript",
     "Usage",
+    "attribute",
     "compress",
     "env_ids",
     "evaluate",

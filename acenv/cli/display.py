@@ -25,6 +25,7 @@ from acenv.analysis.sweep_page import COLUMNS, row
 from acenv.runs import Results
 
 if TYPE_CHECKING:
+    from acenv.analysis.attribution import Attribution
     from acenv.analysis.internals import Replay
     from acenv.dry_run import Forecast
 
@@ -183,6 +184,38 @@ def print_replays(replays: Mapping[str, Replay]) -> None:
     console.print(
         "flips: tokens for which the compressed model has another favourite; first flips: actions whose first one is "
         "of this kind",
+        style="dim",
+    )
+
+
+def print_attribution(found: Attribution) -> None:
+    """What the decisions of a compressed model cost: by kind, by length of the conversation, by step."""
+    for title, groups in (
+        ("kind of decision", found.by_kind()),
+        (f"{found.unit} before it", found.by_context()),
+        ("step", found.by_step()),
+    ):
+        table = Table(box=box.SIMPLE, pad_edge=False)
+        for column in (title, "differ", "return lost [95%]", "share", "other order", "mended alone"):
+            table.add_column(column, no_wrap=True, justify="left" if column == title else "right")
+        for group in groups:
+            bounds = "" if math.isnan(group.cost.low) else f" [{group.cost.low:+.3f}, {group.cost.high:+.3f}]"
+            table.add_row(
+                group.name,
+                str(group.differing) if group.decisions is None else f"{group.differing} of {group.decisions}",
+                f"{group.cost.estimate:.3f}{bounds}",
+                "-" if math.isnan(group.share.estimate) else f"{group.share.estimate:.0%}",
+                f"{group.other_order.estimate:.3f}",
+                "-" if math.isnan(group.alone) else f"{group.alone:+.3f}",
+            )
+        if groups:
+            console.print(table)
+    for sentence in found.sentences():
+        console.print(sentence, markup=False, highlight=False)
+    console.print(
+        "return lost: an episode, what the original could not win back after these decisions; other order: the same, "
+        "with the compressed model taking over from the original; mended alone: what one decision of the original in "
+        "their place brings back, on average",
         style="dim",
     )
 

@@ -1,4 +1,4 @@
-"""Verbs that explain runs: compare them, replay their transcripts, and write the report."""
+"""Verbs that explain runs: compare them, replay their transcripts, price their decisions, and write the report."""
 
 from __future__ import annotations
 
@@ -10,8 +10,15 @@ import typer
 import acenv
 from acenv.analysis.records import to_jsonable
 from acenv.cli.app import app, example
-from acenv.cli.arguments import Json, PolicyOptions, options
-from acenv.cli.display import console, print_comparisons, print_json, print_replays, progress_bars
+from acenv.cli.arguments import EnvOptions, Json, PolicyOptions, env_list, options
+from acenv.cli.display import (
+    console,
+    print_attribution,
+    print_comparisons,
+    print_json,
+    print_replays,
+    progress_bars,
+)
 from acenv.runs import Results
 
 
@@ -70,6 +77,77 @@ def replay(
         print_json({name: to_jsonable(one.summary()) for name, one in found.items()})
     else:
         print_replays(found)
+
+
+@app.command(
+    epilog=example(
+        "acenv attribute runs/bench --method gptq-2bit-g32",
+        "acenv attribute --base nano --compressed hf:./nano-gptq --difficulty easy --out attribution.json",
+    )
+)
+def attribute(
+    folder: Annotated[Path | None, typer.Argument(help="A finished bench folder.")] = None,
+    method: Annotated[str | None, typer.Option(help="Of a bench: name of the method.")] = None,
+    base: Annotated[str | None, typer.Option(help="Without a bench: the original, such as hf:PATH.")] = None,
+    compressed: Annotated[str | None, typer.Option(help="Without a bench: the compressed model.")] = None,
+    env_names: Annotated[
+        list[str] | None, typer.Option("--envs", "--suite", help="Environment or suite; repeatable.")
+    ] = None,
+    episodes: Annotated[
+        int | None, typer.Option(min=1, help="Episodes an environment; default: 100, or the bench's.")
+    ] = None,
+    max_branches: Annotated[
+        int, typer.Option(min=0, help="Differing decisions of a path that get branches of their own; 0 for all.")
+    ] = 16,
+    replicates: Annotated[int, typer.Option(min=1, help="Draws of each episode, for policies that sample.")] = 1,
+    difficulty: Annotated[str | None, typer.Option(help="Without a bench: easy, medium or hard.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Without a bench: the JSON file to write.")] = None,
+    env_option: EnvOptions = None,
+    policy_option: PolicyOptions = None,
+    as_json: Json = False,
+) -> None:
+    """Find where a compressed model leaves the original's path, and what each of its decisions cost."""
+    from acenv.studies.attribute import attribute as attribute_models
+    from acenv.studies.attribute import attribute_bench
+
+    bound = max_branches or None
+    with progress_bars(as_json) as watcher:
+        if folder is not None:
+            if method is None:
+                raise ValueError("name a method of the bench with --method")
+            if base or compressed or out or difficulty or env_option or policy_option:
+                raise ValueError(
+                    f"{folder} is a bench, which knows its models and tasks: leave out --base, --compressed, --out, "
+                    "--difficulty, --env-option and --policy-option"
+                )
+            found = attribute_bench(
+                folder,
+                method,
+                envs=env_names or (),
+                episodes=episodes,
+                max_branches=bound,
+                replicates=replicates,
+                watcher=watcher,
+            )
+        elif base is None or compressed is None or out is None:
+            raise ValueError("name a bench folder and --method, or --base, --compressed and --out")
+        else:
+            given = options(policy_option, "--policy-option")
+            found = attribute_models(
+                acenv.load_policy(base, **given),
+                acenv.load_policy(compressed, **given),
+                env_list(env_names or ["quick"], False),
+                range(episodes or 100),
+                env_kwargs={"difficulty": difficulty or "medium", **options(env_option, "--env-option")},
+                max_branches=bound,
+                replicates=replicates,
+                out=out,
+                watcher=watcher,
+            )
+    if as_json:
+        print_json(found.to_dict())
+    else:
+        print_attribution(found)
 
 
 @app.command(epilog=example("acenv report runs/bench", "acenv report runs/dense runs/gptq4 --out report.html"))

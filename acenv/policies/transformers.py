@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, get_args
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from acenv.policies.checkpoints import find_checkpoint, fingerprint, load_model, load_tokenizer
 from acenv.policies.generation import Engine
@@ -176,6 +178,14 @@ class HFPolicy:
         """How many tokens a text has; the tokenizer adds none of its own."""
         return len(self._prompter.encode([text], special=False)[0])
 
+    def prompt_tokens(self, conversation: Conversation) -> int:
+        """How many tokens the model reads before it answers a conversation.
+
+        Raises:
+            ValueError: The chat template cannot render it.
+        """
+        return len(self._prompter.encode([self.chat.render(conversation.messages, conversation.tools)])[0])
+
     def act(self, batch: Sequence[Request]) -> list[Decision]:
         """Answer every request.
 
@@ -238,6 +248,30 @@ class HFPolicy:
             )
         return teacher_forced(
             self.model, self.tokenizer, self.chat, conversations, capture, stop_ids=self.stop_ids, context=self.context
+        )
+
+    def stream(
+        self, conversations: Iterable[Conversation], layer: Callable[[NDArray[np.float32]], Any] | None = None
+    ) -> Iterator[TokenOutputs]:
+        """As :meth:`score`, without logits: the output layer makes those of a few tokens at a time.
+
+        Args:
+            conversations: What was said, the assistant's answers included.
+            layer: What to keep of the hidden states behind each layer, shape [T, width] (before the final norm);
+                nothing is called where the architecture does not tell its layers.
+
+        Raises:
+            ValueError: As :meth:`score`.
+        """
+        return teacher_forced(
+            self.model,
+            self.tokenizer,
+            self.chat,
+            conversations,
+            None,
+            stop_ids=self.stop_ids,
+            context=self.context,
+            layer=layer,
         )
 
     def _jobs(self, batch: Sequence[Request]) -> tuple[dict[int, Job], dict[int, Decision]]:
