@@ -28,7 +28,7 @@ from acenv.evaluation import evaluate
 from acenv.policies import load_policy
 from acenv.registry import suites
 from acenv.runs import Results
-from acenv.studies.plan import DENSE, NOISE, Arena, Plan, Version, make_versions
+from acenv.studies.plan import DENSE, Arena, Plan, Version, make_versions
 from acenv.studies.steps import carry_out, compress_version, draw_texts, find_source
 from acenv.workers import Silent
 
@@ -151,12 +151,12 @@ def tabulate(model: Model, work: Path) -> list[str]:
             problems[version.slug] = problem
         print(f"{model.title}: {version.slug} {problem or 'compressed'}", file=sys.stderr, flush=True)
     left = tuple(version for version in plan.versions if version.slug not in problems)
-    failed, _ = carry_out(replace(plan, versions=left), Silent(), 1)
+    failed, _ = carry_out(replace(plan, versions=left), Silent())
     problems |= failed
     caches = act_with_quantised_cache(plan)
     reference = Results.load(arena.run(DENSE))
     dense_mean = compare(reference, reference).overall.reference.estimate
-    noise = compare(reference, Results.load(arena.run(NOISE)))
+    noise = compare(reference, Results.load(arena.run(plan.noises["batch size"])))
     lines = [
         f"## {model.title}",
         "",

@@ -3,16 +3,21 @@
 Two runs are compared on the episodes that both finished: the same environment, the same seed. Differences and
 retention are estimated on those pairs, so that easy and hard episodes cancel out. Three things are kept apart:
 
-- the *size* of the difference: mean returns and their paired bootstrap intervals;
-- the *test*: the exact McNemar test on episodes whose ``success`` flipped, corrected by Holm over all tests made;
+- the *size* of the difference: mean returns and their intervals, which hold for few pairs and for differences that are
+  mostly 0 (:mod:`acenv.analysis.bounded`);
+- the *tests*, corrected by Holm over all tests made: of the mean difference of the returns, which agrees with the
+  interval and is what verdicts rest on; and the exact McNemar test on episodes whose ``success`` flipped. Where returns
+  are 0 or 1 and ``success`` says the same, the two are one;
 - the *lists*: ``gained`` and ``lost`` name every episode whose return rose or fell, also where success did not flip.
 
-A candidate whose returns change but which never flips success has p = 1: graded changes show in the interval.
+Where somebody looked at the results and then decided whether to run more episodes, ``anytime=True`` gives intervals and
+p-values that hold all the same (:mod:`acenv.analysis.sequential`); they are wider.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,15 +25,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from acenv.analysis import sequential
+from acenv.analysis.bounded import Draws, draw_means, interval_between, mean_interval, mean_of_strata, mean_test
 from acenv.analysis.records import from_number, to_jsonable
-from acenv.analysis.statistics import (
-    Floats,
-    Interval,
-    holm,
-    mcnemar_exact,
-    percentile_interval,
-    resampled_means,
-)
+from acenv.analysis.statistics import Floats, Interval, holm, mcnemar_exact
 from acenv.types import Episode
 
 OVERALL = "overall"
@@ -63,14 +63,16 @@ class EnvComparison:
         reference: Mean return of the reference.
         candidate: Mean return of the candidate.
         difference: Mean of candidate - reference over the pairs.
-        retention: Candidate's mean return / reference's; ``None`` if the latter is 0. Bootstrap samples in which the
-            reference's mean is 0 have no ratio and are left out of the interval.
+        retention: Candidate's mean return / reference's; ``None`` if the latter is 0.
         p_value: Exact McNemar test on the episodes whose success flipped.
         p_adjusted: The same after Holm's correction.
         gained: Episodes whose return rose by more than 1e-9.
         lost: Episodes whose return fell by more than 1e-9.
         reference_errors: Error episodes of the reference; they are never scored.
         candidate_errors: Error episodes of the candidate; they are never scored.
+        p_difference: Test of a mean difference of 0; below 0.05 where the interval excludes 0.
+        p_difference_adjusted: The same after Holm's correction.
+        anytime: Whether intervals and p-values hold whatever made the run stop.
     """
 
     env_id: str
@@ -85,11 +87,16 @@ class EnvComparison:
     lost: tuple[Key, ...]
     reference_errors: int
     candidate_errors: int
+    p_difference: float = 1.0
+    p_difference_adjusted: float = 1.0
+    anytime: bool = False
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> EnvComparison:
         """The inverse of what :meth:`Comparison.to_dict` writes for an environment."""
-        values = dict(data)
+        # Written before there was a test of the difference: the other one has to do.
+        older = {"p_difference": data["p_value"], "p_difference_adjusted": data["p_adjusted"]}
+        values = older | dict(data)
         for name in ("reference", "candidate", "difference", "retention"):
             values[name] = (
                 None if data[name] is None else Interval(**{k: from_number(v) for k, v in data[name].items()})
@@ -107,8 +114,8 @@ class Comparison:
         reference: Name of the reference.
         candidate: Name of the candidate.
         environments: One comparison for each environment that both ran, in the order of their ids.
-        overall: Mean over the environments, each with the same weight however many episodes it has; bootstrap samples
-            are drawn within each environment. Environments without a pair are not in it.
+        overall: Mean over the environments, each with the same weight however many episodes it has. Environments
+            without a pair are not in it.
         missing: Episodes that only one of the two runs holds, as error or otherwise.
     """
 
@@ -143,7 +150,13 @@ class Comparison:
 
 
 def compare(
-    reference: Run, candidate: Run, *, confidence: float = 0.95, resamples: int = 10_000, seed: int = 0
+    reference: Run,
+    candidate: Run,
+    *,
+    confidence: float = 0.95,
+    resamples: int = 10_000,
+    seed: int = 0,
+    anytime: bool = False,
 ) -> Comparison:
     """Compare two runs on their common episodes; Holm's correction is over the environments.
 
@@ -151,16 +164,18 @@ def compare(
         reference: The run to compare with, of the original model as a rule.
         candidate: The run in question.
         confidence: Coverage of the intervals.
-        resamples: Bootstrap samples.
-        seed: Seed of the bootstrap; an environment's interval does not depend on which others were run.
+        resamples: Draws of random weights for the intervals.
+        seed: Seed of the draws; an environment's interval does not depend on which others were run.
+        anytime: Whether somebody looked at the results and decided then whether to go on.
 
     Raises:
         ValueError: The runs were made with different environment settings, have no common episode, hold an episode
             twice, or a setting is out of range.
     """
+    name = policy_name(candidate)
     return compare_all(
-        reference, {policy_name(candidate): candidate}, confidence=confidence, resamples=resamples, seed=seed
-    )[policy_name(candidate)]
+        reference, {name: candidate}, confidence=confidence, resamples=resamples, seed=seed, anytime=anytime
+    )[name]
 
 
 def compare_all(
@@ -170,6 +185,7 @@ def compare_all(
     confidence: float = 0.95,
     resamples: int = 10_000,
     seed: int = 0,
+    anytime: bool = False,
 ) -> dict[str, Comparison]:
     """Compare several runs with one reference; Holm's correction is over all candidates and environments.
 
@@ -179,26 +195,31 @@ def compare_all(
         reference: The run to compare with.
         candidates: Runs by the names that they get in the comparisons.
         confidence: Coverage of the intervals.
-        resamples: Bootstrap samples.
-        seed: Seed of the bootstrap.
+        resamples: Draws of random weights for the intervals.
+        seed: Seed of the draws.
+        anytime: As for :func:`compare`; episodes that a candidate did not need then are not called missing.
 
     Raises:
         ValueError: As :func:`compare`; the message names the candidate.
     """
-    raw = {
-        name: _compare_one(reference, run, name, confidence=confidence, resamples=resamples, seed=seed)
-        for name, run in candidates.items()
-    }
-    by_environment = iter(holm([e.p_value for c in raw.values() for e in c.environments]))
-    overall = iter(holm([c.overall.p_value for c in raw.values()]))
+    make = _Summaries(confidence, resamples, seed, anytime)
+    raw = {name: _compare_one(reference, run, name, make) for name, run in candidates.items()}
+    parts = [e for c in raw.values() for e in c.environments]
+    by_environment = iter(_adjusted(parts))
+    overall = iter(_adjusted([c.overall for c in raw.values()]))
     return {
-        name: replace(
-            c,
-            environments=tuple(replace(e, p_adjusted=next(by_environment)) for e in c.environments),
-            overall=replace(c.overall, p_adjusted=next(overall)),
-        )
+        name: replace(c, environments=tuple(next(by_environment) for _ in c.environments), overall=next(overall))
         for name, c in raw.items()
     }
+
+
+def _adjusted(parts: Sequence[EnvComparison]) -> list[EnvComparison]:
+    """A family of tests after Holm's correction."""
+    flips, differences = holm([p.p_value for p in parts]), holm([p.p_difference for p in parts])
+    return [
+        replace(part, p_adjusted=flip, p_difference_adjusted=difference)
+        for part, flip, difference in zip(parts, flips, differences, strict=True)
+    ]
 
 
 def policy_name(run: Run) -> str:
@@ -207,12 +228,38 @@ def policy_name(run: Run) -> str:
     return str(policy.get("name", "unnamed"))
 
 
-def _compare_one(
-    reference: Run, candidate: Run, name: str, *, confidence: float, resamples: int, seed: int
-) -> Comparison:
+def changed_between(reference: Mapping[str, Any], again: Mapping[str, Any]) -> str:
+    """What is different in another run of the same model, as noise floors are called: from the manifests.
+
+    The batch size is in no manifest, since it should not matter: where nothing else differs, it is that.
+
+    Raises:
+        ValueError: The runs are not of the same checkpoint, or more differs than one floor can stand for.
+
+    >>> changed_between({"policy": {"dtype": "bfloat16"}}, {"policy": {"dtype": "float32"}})
+    'dtype'
+    """
+    ours, theirs = ({**(m.get("policy") or {}), "name": "", "versions": {}} for m in (reference, again))
+    different = sorted(k for k in ours.keys() | theirs.keys() if ours.get(k) != theirs.get(k))
+    known = {(): "batch size", ("dtype",): "dtype", ("sampling_seed",): "sampling seed"}
+    if tuple(different) not in known:
+        raise ValueError(
+            f"a noise floor is the same model with another batch size, dtype or sampling seed; these runs differ in "
+            f"{', '.join(different)}"
+        )
+    return known[tuple(different)]
+
+
+Pairs = list[tuple[Episode, Episode]]
+
+
+def _compare_one(reference: Run, candidate: Run, name: str, make: _Summaries) -> Comparison:
     _refuse_different_settings(reference, candidate, name)
     ours = _by_key(reference.episodes, policy_name(reference))
     theirs = _by_key(candidate.episodes, name)
+    if make.anytime:
+        last = dict(sorted(theirs))  # the largest seed of each environment
+        ours = {(env_id, s): e for (env_id, s), e in ours.items() if s <= last.get(env_id, s)}
     common = sorted(ours.keys() & theirs.keys())
     if not any(ours[k].error is None and theirs[k].error is None for k in common):
         raise ValueError(
@@ -220,89 +267,132 @@ def _compare_one(
             f"({len(theirs)} and {len(ours)} episodes, {len(common)} with the same environment and seed): "
             "run both on the same environments and seeds"
         )
-    environments, means = [], []
-    for env_id in sorted({k[0] for k in common}):
-        keys = [k for k in common if k[0] == env_id]
-        pairs = [(ours[k], theirs[k]) for k in keys if ours[k].error is None and theirs[k].error is None]
-        draws = _draw_means(pairs, resamples, np.random.default_rng([seed, zlib.crc32(env_id.encode())]))
-        environments.append(
-            _summary(
-                env_id,
-                pairs,
-                means=_mean_returns(pairs),
-                draws=draws,
-                smallest=len(pairs),
-                confidence=confidence,
-                errors=(_count_errors(ours.values(), env_id), _count_errors(theirs.values(), env_id)),
-            )
+    strata: dict[str, Pairs] = {env_id: [] for env_id, _ in common}
+    for key in common:
+        if ours[key].error is None and theirs[key].error is None:
+            strata[key[0]].append((ours[key], theirs[key]))
+    errors = {e: (_count_errors(ours.values(), e), _count_errors(theirs.values(), e)) for e in strata}
+    environments, overall = make(strata, errors)
+    return Comparison(policy_name(reference), name, environments, overall, len(ours.keys() ^ theirs.keys()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Summaries:
+    """Makes the comparisons of environments out of their pairs."""
+
+    confidence: float
+    resamples: int
+    seed: int
+    anytime: bool
+
+    def __call__(
+        self, strata: Mapping[str, Pairs], errors: Mapping[str, tuple[int, int]]
+    ) -> tuple[tuple[EnvComparison, ...], EnvComparison]:
+        """One for each environment, and one for all of them."""
+        both = sum(e[0] for e in errors.values()), sum(e[1] for e in errors.values())
+        returns = {env_id: _returns(pairs) for env_id, pairs in strata.items()}
+        filled = [r for r in returns.values() if len(r)]
+        everything = [pair for pairs in strata.values() for pair in pairs]
+        if self.anytime:
+            sizes = {env_id: self._anytime([r]) for env_id, r in returns.items()}
+            overall = self._anytime(filled)
+        else:
+            draws = {
+                env_id: draw_means(r, self.resamples, np.random.default_rng([self.seed, zlib.crc32(env_id.encode())]))
+                for env_id, r in returns.items()
+                if len(r)
+            }
+            sizes = {env_id: self._sizes([r], draws.get(env_id)) for env_id, r in returns.items()}
+            overall = self._sizes(filled, mean_of_strata([*draws.values()], [len(r) for r in filled]))
+        parts = tuple(self._part(e, pairs, sizes[e], errors[e]) for e, pairs in strata.items())
+        return parts, self._part(OVERALL, everything, overall, both)
+
+    def _part(self, env_id: str, pairs: Pairs, sizes: Mapping[str, Any], errors: tuple[int, int]) -> EnvComparison:
+        flips_up = sum(succeeded(b) and not succeeded(a) for a, b in pairs)
+        flips_down = sum(succeeded(a) and not succeeded(b) for a, b in pairs)
+        if self.anytime:
+            flips = [1.0] * flips_up + [-1.0] * flips_down + [0.0] * (len(pairs) - flips_up - flips_down)
+            p_value = sequential.mean_test(flips)
+        else:
+            p_value = mcnemar_exact(flips_up, flips_down)
+        return EnvComparison(
+            env_id=env_id,
+            episodes=len(pairs),
+            **sizes,
+            p_value=p_value,
+            p_adjusted=p_value,
+            gained=tuple(a.key for a, b in pairs if b.return_ - a.return_ > _TOLERANCE),
+            lost=tuple(a.key for a, b in pairs if a.return_ - b.return_ > _TOLERANCE),
+            reference_errors=errors[0],
+            candidate_errors=errors[1],
+            p_difference_adjusted=sizes["p_difference"],
+            anytime=self.anytime,
         )
-        if pairs:
-            means.append((pairs, draws))
-    every_pair = [pair for pairs, _ in means for pair in pairs]
-    overall = _summary(
-        OVERALL,
-        every_pair,
-        means=np.mean([_mean_returns(pairs) for pairs, _ in means], axis=0),
-        draws=np.mean([draws for _, draws in means], axis=0),
-        smallest=min(len(pairs) for pairs, _ in means),
-        confidence=confidence,
-        errors=(sum(e.reference_errors for e in environments), sum(e.candidate_errors for e in environments)),
-    )
-    missing = len(ours.keys() ^ theirs.keys())
-    return Comparison(policy_name(reference), name, tuple(environments), overall, missing)
+
+    def _sizes(self, strata: Sequence[Floats], draws: Draws | None) -> dict[str, Any]:
+        """Means, difference, retention and the test of the difference."""
+        if draws is None:
+            return _NOTHING
+        lost, gained = draws.lost, draws.gained
+        reference, candidate = np.mean([r.mean(axis=0) for r in strata], axis=0).tolist()
+        smallest = min(map(len, strata))
+
+        def interval(estimate: float, low: Floats, high: Floats) -> Interval:
+            return interval_between(estimate, low, high, smallest, self.confidence)
+
+        down, up = lost[:, 1] - lost[:, 0], gained[:, 1] - gained[:, 0]
+        if len(strata) == 1:
+            spread = draws.scale[1] - draws.scale[0]
+            values = _differences(strata[0])
+            difference = mean_interval(values, low=-spread, high=spread, confidence=self.confidence)
+            p_difference = mean_test(values, low=-spread, high=spread)
+        else:
+            difference = interval(candidate - reference, down, up)
+            # A draw more on either side, so that no chance is 0.
+            p_difference = 2.0 * (1 + min(np.count_nonzero(up >= 0), np.count_nonzero(down <= 0))) / (len(up) + 1)
+        return {
+            "reference": interval(reference, gained[:, 0], lost[:, 0]),
+            "candidate": interval(candidate, lost[:, 1], gained[:, 1]),
+            "difference": difference,
+            "retention": interval(candidate / reference, lost[:, 1] / lost[:, 0], gained[:, 1] / gained[:, 0])
+            if reference > 0
+            else None,
+            "p_difference": min(1.0, float(p_difference)),
+        }
+
+    def _anytime(self, strata: Sequence[Floats]) -> dict[str, Any]:
+        """The same by betting."""
+        if not any(map(len, strata)):
+            return _NOTHING
+        found = sequential.paired(strata, confidence=self.confidence)
+        return {
+            "reference": found.reference,
+            "candidate": found.candidate,
+            "difference": found.difference,
+            "retention": found.retention,
+            "p_difference": found.p_value,
+        }
 
 
-def _summary(
-    env_id: str,
-    pairs: Sequence[tuple[Episode, Episode]],
-    *,
-    means: Floats,
-    draws: Floats,
-    smallest: int,
-    confidence: float,
-    errors: tuple[int, int],
-) -> EnvComparison:
-    """Everything that is said about a set of pairs, given their mean returns (both, and of each bootstrap sample)."""
-
-    def interval(estimate: float, values: Floats) -> Interval:
-        return percentile_interval(estimate, values, smallest, confidence)
-
-    reference, candidate = float(means[0]), float(means[1])
-    retention = None
-    if reference > 0:
-        defined = draws[draws[:, 0] > 0]
-        retention = interval(candidate / reference, defined[:, 1] / defined[:, 0])
-    flips_up = sum(succeeded(b) and not succeeded(a) for a, b in pairs)
-    flips_down = sum(succeeded(a) and not succeeded(b) for a, b in pairs)
-    p_value = mcnemar_exact(flips_up, flips_down)
-    return EnvComparison(
-        env_id=env_id,
-        episodes=len(pairs),
-        reference=interval(reference, draws[:, 0]),
-        candidate=interval(candidate, draws[:, 1]),
-        difference=interval(candidate - reference, draws[:, 1] - draws[:, 0]),
-        retention=retention,
-        p_value=p_value,
-        p_adjusted=p_value,
-        gained=tuple(a.key for a, b in pairs if b.return_ - a.return_ > _TOLERANCE),
-        lost=tuple(a.key for a, b in pairs if a.return_ - b.return_ > _TOLERANCE),
-        reference_errors=errors[0],
-        candidate_errors=errors[1],
-    )
+_NAN = Interval(math.nan, math.nan, math.nan)
+_NOTHING: dict[str, Any] = {
+    "reference": _NAN,
+    "candidate": _NAN,
+    "difference": _NAN,
+    "retention": None,
+    "p_difference": 1.0,
+}
 
 
-def _mean_returns(pairs: Sequence[tuple[Episode, Episode]]) -> Floats:
-    if not pairs:
-        return np.full(2, np.nan)
-    means: Floats = np.asarray([(a.return_, b.return_) for a, b in pairs], dtype=np.float64).mean(axis=0)
-    return means
+def _returns(pairs: Pairs) -> Floats:
+    """Both returns of each pair, shape [n, 2]."""
+    return np.asarray([(a.return_, b.return_) for a, b in pairs], dtype=np.float64).reshape(-1, 2)
 
 
-def _draw_means(pairs: Sequence[tuple[Episode, Episode]], resamples: int, rng: np.random.Generator) -> Floats:
-    """Mean returns of both sides in each bootstrap sample, shape [resamples, 2]; empty if there is no pair."""
-    if not pairs:
-        return np.empty((0, 2))
-    return resampled_means([(a.return_, b.return_) for a, b in pairs], resamples, rng)
+def _differences(returns: Floats) -> Floats:
+    """Candidate - reference, without what is rounding."""
+    differences: Floats = returns[:, 1] - returns[:, 0]
+    return np.where(np.abs(differences) > _TOLERANCE, differences, 0.0)
 
 
 def succeeded(episode: Episode) -> bool:

@@ -196,7 +196,7 @@ _COLUMNS: dict[str, Callable[[Point, EnvComparison | None], Any]] = {
     "retained": lambda p, c: p.retention.estimate,
     "retained_low": lambda p, c: p.retention.low,
     "retained_high": lambda p, c: p.retention.high,
-    "p_adjusted": lambda p, c: c and c.p_adjusted,
+    "p_adjusted": lambda p, c: c and c.p_difference_adjusted,
     "in_noise": lambda p, c: p.in_noise,
     "errors": lambda p, c: p.errors,
     "failed": lambda p, c: p.failed,

@@ -16,9 +16,11 @@ from urllib.parse import quote
 import acenv
 from acenv.analysis import figures
 from acenv.analysis.comparison import OVERALL, Comparison, EnvComparison
+from acenv.analysis.cost import Cost
 from acenv.analysis.page import render, resource, write
 from acenv.analysis.plots import Checkpoint, MissingLibraryError
 from acenv.analysis.replay import Replay
+from acenv.analysis.sequential import Stopping
 from acenv.analysis.verdict import (
     bounds_text,
     environment,
@@ -47,6 +49,7 @@ class Candidate:
         comparison: Those against the original's.
         replay: Internals of both models on the same transcripts, if they were measured.
         manifest: What was written beside the checkpoint (``compression.json``), if anything.
+        cost: What it takes, and what it returns for that.
     """
 
     name: str
@@ -55,6 +58,7 @@ class Candidate:
     comparison: Comparison
     replay: Replay | None = None
     manifest: Mapping[str, Any] | None = None
+    cost: Cost | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +71,11 @@ class ReportData:
         settings: Difficulty and other settings, as text.
         reference: The original's episodes.
         candidates: The compressed models.
-        noise: The original against itself at another batch size: the noise floor.
+        noise: The original against itself, by what was changed: "batch size", "dtype", "sampling seed".
         created: Time, ISO 8601.
         versions: Libraries and their versions.
+        cost: What the original takes.
+        stopping: Where environments were stopped, if they were to be stopped when enough is known.
     """
 
     title: str
@@ -77,9 +83,11 @@ class ReportData:
     settings: str
     reference: Results
     candidates: Sequence[Candidate]
-    noise: Comparison | None = None
+    noise: Mapping[str, Comparison] = field(default_factory=dict)
     created: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
+    cost: Cost | None = None
+    stopping: Stopping | None = None
 
 
 def write_report(data: ReportData, path: str | Path) -> Path:
@@ -114,6 +122,7 @@ def render_report(data: ReportData) -> str:
     candidates = sorted(data.candidates, key=lambda c: order[c.name])
     replays = {c.name: c.replay for c in candidates if c.replay and c.replay.episodes}
     original = _original_megabytes(candidates)
+    floor = next(iter(data.noise.values()), None)
     sizes = {c.name: size for c in candidates if (size := _megabytes(c.manifest)) is not None}
     return render(
         "report_template.html",
@@ -127,11 +136,11 @@ def render_report(data: ReportData) -> str:
         columns=[short_name(e) for e in (OVERALL, *env_ids)],
         reference_cells=[_reference_cell(data, e) for e in (OVERALL, *env_ids)],
         reference_size=["–", "–", "–" if original is None else format_size(original)],
-        noise_cells=data.noise and [_noise_cell(environment(data.noise, e)) for e in (OVERALL, *env_ids)],
+        noise_cells=floor and [_noise_cell(environment(floor, e)) for e in (OVERALL, *env_ids)],
         rows=[_row(c, env_ids) for c in candidates],
         confidence="95%",
         table_notes=list(_table_notes(candidates)),
-        returns=[(Markup(f.svg), f.caption) for f in _return_figures(candidates, env_ids, data.noise, original)],
+        returns=[(Markup(f.svg), f.caption) for f in _return_figures(candidates, env_ids, floor, original)],
         internals=[(Markup(f.svg), f.caption) for f in figures.internal_figures(replays)],
         internals_rows=[_internals_row(name, replay) for name, replay in replays.items()],
         internals_note=_internals_note(replays),
@@ -187,13 +196,13 @@ def _noise_cell(noise: EnvComparison | None) -> Cell | None:
     }
 
 
-def _noise_text(noise: Comparison | None) -> str:
-    if noise is None:
-        return ""
-    return (
-        f"The noise floor is ±{noise_reach(noise.overall):.3f} of mean return: that is how far the original is from "
-        f"itself at another batch size ({_changed(noise.overall)} of {_count(noise.overall.episodes, 'episode')})."
-    )
+def _noise_text(noise: Mapping[str, Comparison]) -> str:
+    parts = [
+        f"±{noise_reach(floor.overall):.3f} with another {changed} ({_changed(floor.overall)} of "
+        f"{_count(floor.overall.episodes, 'episode')})"
+        for changed, floor in noise.items()
+    ]
+    return f"The noise floor: the original differs from itself by at most {', '.join(parts)}." if parts else ""
 
 
 def _row(candidate: Candidate, env_ids: Sequence[str]) -> dict[str, Any]:
@@ -223,7 +232,7 @@ def _cell(name: str, env_id: str, part: EnvComparison) -> Cell:
         "mark_label": label,
         "difference": signed(part.difference.estimate),
         "interval": bounds_text(part.difference),
-        "p_value": f"p {_p_value(part.p_adjusted)}",
+        "p_value": f"p {_p_value(part.p_difference_adjusted)}",
         "episodes": _count(part.episodes, "pair"),
         "changed": _changed(part),
         "link": link if part.lost or part.gained else "",

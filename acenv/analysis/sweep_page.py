@@ -65,7 +65,7 @@ def row(point: Point) -> list[str]:
     if point.overall is None:
         return [point.version, made, *asked, *["–"] * (len(COLUMNS) - 4), "failed"]
     kept = point.retention
-    p = point.overall.p_adjusted
+    p = point.overall.p_difference_adjusted
     return [
         point.version,
         made,

@@ -2,17 +2,27 @@
 
 The words follow fixed rules, so that the same figures always get the same verdict:
 
-- *loses*: the interval of the overall difference lies below 0, or the overall test is significant after correction;
-- *mixed*: no loss overall, but a significant one (after correction) in some environment;
+- *loses*: the overall difference is a fall, significant after correction over all methods;
+- *mixed*: no loss overall, but a significant one in some environment, after correction over all methods and those;
 - *close*: neither, and a loss of more than :data:`MARGIN` can be ruled out;
 - *undecided*: neither, and the interval still allows such a loss; or a fall that the original shows against itself too.
+
+Both families of tests are two-sided at 5%, and only falls count, so that the chance that any method of a comparison is
+called *loses* or *mixed* although none loses anything is 2 * 2.5% = 5% at most, however many methods and environments
+there are.
+
+The noise floor is the original against itself, with another batch size, dtype or seed of sampling. It is known from few
+episodes, and so a difference is *inside* it where the original was seen to move as much, *outside* where it is farther
+than the interval of the floor reaches, and neither in between. A change of dtype is no noise in the sense of the other
+two: it is itself a rounding of the computation, and to be inside it means to cost no more than a choice that many make
+without a thought. It is told, and excuses nothing.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from acenv.analysis.comparison import OVERALL, Comparison, EnvComparison
@@ -22,6 +32,11 @@ Kind = Literal["close", "mixed", "undecided", "loses"]
 
 LEVEL = 0.05
 """Significance level of the adjusted p-values."""
+
+EXCUSES = ("batch size", "sampling seed")
+"""Noise floors inside of which a fall is no loss of the method's."""
+
+Standing = Literal["inside", "open", "outside"]
 
 MARGIN = 0.05
 """Loss of mean return, in [0, 1], that a close method must be shown not to exceed."""
@@ -37,10 +52,12 @@ class Verdict:
         label: The kind in one or two words.
         sentence: Continues the method's name.
         loss: What it is sorted by: original's mean return - method's, over all environments.
-        in_noise: Whether the original against itself moves as much; ``None`` if that was not measured.
+        in_noise: Whether the original against itself moves as much (with another batch size or seed of sampling);
+            ``None`` if that was not measured, or in too few episodes to tell.
         ruled_out: Larger losses of mean return, over all environments, can be ruled out; ``nan`` if none can.
         keeps: Environments in which a loss of more than :data:`MARGIN` can be ruled out.
         environments: How many were compared.
+        floors: Where the difference stands to each noise floor, by its name.
     """
 
     name: str
@@ -52,23 +69,25 @@ class Verdict:
     ruled_out: float
     keeps: tuple[str, ...]
     environments: int
+    floors: Mapping[str, Standing] = field(default_factory=dict)
 
 
-def judge(name: str, comparison: Comparison, noise: Comparison | None = None) -> Verdict:
+def judge(name: str, comparison: Comparison, noise: Mapping[str, Comparison] | None = None) -> Verdict:
     """Put a comparison into words.
 
     Args:
         name: The method.
         comparison: Against the original.
-        noise: The original against itself.
+        noise: The original against itself, by what was changed: "batch size", "dtype" or "sampling seed".
     """
     overall = comparison.overall
     worse = [e for e in comparison.environments if is_significant(e) and e.difference.estimate < 0]
-    in_noise = None if noise is None else abs(overall.difference.estimate) <= noise_reach(noise.overall) + 1e-12
-    falls = overall.difference.high < 0 or (is_significant(overall) and overall.difference.estimate < 0)
+    floors = {changed: standing(overall, floor.overall) for changed, floor in (noise or {}).items()}
+    in_noise = _in_noise([s for changed, s in floors.items() if changed in EXCUSES])
+    falls = is_significant(overall) and overall.difference.estimate < 0
     excluded = ruled_out(overall)
     where = _where(worse or comparison.environments)
-    floor = "" if noise is None else f" This is {'inside' if in_noise else 'outside'} the noise floor."
+    floor = _floor_text(floors, noise or {})
     kind: Kind
     if falls and not in_noise:
         kind, label = "loses", f"Loses {lost_share(overall)}"
@@ -111,20 +130,52 @@ def judge(name: str, comparison: Comparison, noise: Comparison | None = None) ->
         excluded,
         keeps,
         len(comparison.environments),
+        floors,
     )
 
 
-def ruled_out(comparison: EnvComparison) -> float:
-    """The loss of mean return beyond which there is none, with 95% confidence; ``nan`` if nothing can be said.
+def standing(comparison: EnvComparison, noise: EnvComparison) -> Standing:
+    """Where a difference stands to a noise floor.
 
-    It is the lower end of the interval. Where no return has changed, every bootstrap sample is the same, and its
-    interval says too much: then the loss is below 1 - 0.05^(1/n), since with a larger one, n episodes without a single
-    change would be a surprise (Hanley and Lippman-Hand, JAMA 249(13), 1983). What scores nothing cannot lose anything.
+    Args:
+        comparison: A method against the original.
+        noise: The original against itself.
+    """
+    size = abs(comparison.difference.estimate)
+    if size <= abs(noise.difference.estimate) + 1e-12:
+        return "inside"
+    return "outside" if size > noise_reach(noise) else "open"
+
+
+def _in_noise(standings: Sequence[Standing]) -> bool | None:
+    if "inside" in standings:
+        return True
+    return None if "open" in standings or not standings else False
+
+
+def _floor_text(floors: Mapping[str, Standing], noise: Mapping[str, Comparison]) -> str:
+    """A sentence that starts with a space, or nothing."""
+    by_standing: dict[Standing, list[str]] = {"inside": [], "open": [], "outside": []}
+    for changed, stands in floors.items():
+        by_standing[stands].append(changed)
+    parts = []
+    if names := by_standing["inside"]:
+        parts.append(f"inside the noise floor of {' and of '.join(names)}: the original differs as much from itself")
+    if names := by_standing["outside"]:
+        parts.append(f"outside the noise floor of {' and of '.join(names)}")
+    if names := by_standing["open"]:
+        known = ", ".join(f"±{noise_reach(noise[n].overall):.3f} from {noise[n].overall.episodes} pairs" for n in names)
+        parts.append(f"farther than what was seen of the noise of {' and of '.join(names)}, which is known to {known}")
+    return f" This is {'; and '.join(parts)}." if parts else ""
+
+
+def ruled_out(comparison: EnvComparison) -> float:
+    """The loss of mean return beyond which there is none: the lower end of the interval; ``nan`` if there is none.
+
+    What scores nothing cannot lose anything.
     """
     if comparison.reference.estimate == 0:
         return 0.0
-    if comparison.episodes and not comparison.lost and not comparison.gained:
-        return 1.0 - math.exp(math.log(0.05) / comparison.episodes)
     return max(-comparison.difference.low, 0.0) if not math.isnan(comparison.difference.low) else math.nan
 
 
@@ -189,12 +240,12 @@ def environment(comparison: Comparison, env_id: str) -> EnvComparison | None:
 
 
 def is_significant(comparison: EnvComparison) -> bool:
-    """Whether the exact McNemar test is significant after Holm's correction."""
-    return comparison.p_adjusted < LEVEL
+    """Whether the test of the mean difference is significant after Holm's correction."""
+    return comparison.p_difference_adjusted < LEVEL
 
 
 def noise_reach(noise: EnvComparison) -> float:
-    """How far the original is from itself: its interval's bound that is farther from 0; ``nan`` without pairs."""
+    """How far the original may be from itself: its interval's bound that is farther from 0; ``nan`` without pairs."""
     bounds = (noise.difference.low, noise.difference.high, noise.difference.estimate)
     return max((abs(b) for b in bounds if not math.isnan(b)), default=math.nan)
 

@@ -28,8 +28,11 @@ from acenv.cli.display import (
     errors,
     flat,
     print_comparisons,
+    print_costs,
+    print_floors,
     print_forecast,
     print_json,
+    print_stopping,
     print_sweep,
     progress_bars,
 )
@@ -80,6 +83,7 @@ def compress(
     epilog=example(
         "acenv bench --model nano --difficulty easy --out runs/bench",
         "acenv bench --model ./my-model --methods gptq:bits=4,group_size=128 wanda --out runs/mine",
+        "acenv bench --model ./my-model --methods wanda --until-ci 0.02 --episodes 1000 --out runs/sure",
         "acenv bench --methods gptq:bits=3,group_size=32 --calibration transcripts text:corpus.txt --out runs/texts",
     )
 )
@@ -96,6 +100,13 @@ def bench(
     ),
     calibration: Calibrations = None,
     baseline: Baselines = None,
+    until_ci: Annotated[
+        float | None,
+        typer.Option(help="Stop an environment when the 95% interval of the difference is this much to either side."),
+    ] = None,
+    noise_episodes: Annotated[
+        int, typer.Option(min=0, help="Episodes an environment of each noise floor; 0: none.")
+    ] = 25,
     jobs: Jobs = 1,
     env_option: EnvOptions = None,
     policy_option: PolicyOptions = None,
@@ -103,7 +114,7 @@ def bench(
     as_json: Json = False,
 ) -> None:
     """Compress a model in several ways, let all versions act, compare them, and write a report."""
-    from acenv.studies.bench import DEFAULT_METHODS, BenchSettings
+    from acenv.studies.bench import DEFAULT_METHODS, BenchSettings, costs
     from acenv.studies.bench import bench as run_bench
 
     settings = BenchSettings(
@@ -118,16 +129,28 @@ def bench(
         policy=options(policy_option, "--policy-option"),
         calibrations=tuple(calibration or ["transcripts"]),
         baselines=tuple(map(str, baseline or ())),
+        noise_episodes=noise_episodes,
+        until_ci=until_ci,
     )
     with progress_bars(as_json) as watcher:
         data = run_bench(settings, out, watcher, jobs=jobs)
     runs = [data.reference, *(c.results for c in data.candidates)]
     if as_json:
         print_json(
-            {"report": str(out / "report.html"), "methods": {c.name: c.comparison.to_dict() for c in data.candidates}}
+            {
+                "report": str(out / "report.html"),
+                "methods": {c.name: c.comparison.to_dict() for c in data.candidates},
+                "noise": {changed: floor.to_dict() for changed, floor in data.noise.items()},
+                "costs": {name: cost.to_dict() for name, cost in costs(data).items()},
+                "stopping": data.stopping and data.stopping.to_dict(),
+            }
         )
     else:
         print_comparisons({c.name: c.comparison for c in data.candidates})
+        print_floors(data.noise)
+        print_costs(costs(data))
+        if data.stopping is not None:
+            print_stopping(data.stopping)
         console.print(f"report: {out / 'report.html'}", highlight=False)
     exit_on_errors(*runs)
 

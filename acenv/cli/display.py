@@ -21,11 +21,15 @@ from rich.text import Text
 
 from acenv.analysis.dose import Sweep
 from acenv.analysis.official import official_scores
+from acenv.analysis.sequential import Stopping
 from acenv.analysis.sweep_page import COLUMNS, row
+from acenv.analysis.verdict import noise_reach, short_name
 from acenv.runs import Results
 
 if TYPE_CHECKING:
     from acenv.analysis.attribution import Attribution
+    from acenv.analysis.comparison import Comparison
+    from acenv.analysis.cost import Cost
     from acenv.analysis.internals import Replay
     from acenv.dry_run import Forecast
 
@@ -143,11 +147,69 @@ def print_comparisons(comparisons: dict[str, Any]) -> None:
                 f"{part.reference.estimate:.2f}>{part.candidate.estimate:.2f}",
                 f"{d.estimate:+.3f} [{d.low:+.2f}, {d.high:+.2f}]",
                 "-" if part.retention is None else f"{part.retention.estimate:.0%}",
-                "<.001" if part.p_adjusted < 0.001 else f"{part.p_adjusted:.3f}",
+                "<.001" if part.p_difference_adjusted < 0.001 else f"{part.p_difference_adjusted:.3f}",
                 style="bold" if part is comparison.overall else None,
             )
         console.print(table)
-    console.print("p: exact McNemar on solved tasks, Holm-adjusted; intervals: paired bootstrap", style="dim")
+    anytime = any(comparison.overall.anytime for comparison in comparisons.values())
+    kept = "hold whenever one stops" if anytime else "exact where returns are 0 or 1"
+    console.print(f"p: mean difference of 0, Holm-adjusted; intervals: paired, {kept}", style="dim")
+
+
+def print_floors(noise: Mapping[str, Comparison]) -> None:
+    """How far the original is from itself."""
+    for changed, floor in noise.items():
+        overall = floor.overall
+        console.print(
+            f"noise floor, another {changed}: {overall.difference.estimate:+.3f}, at most "
+            f"±{noise_reach(overall):.3f} ({len(overall.lost)} lost, {len(overall.gained)} gained of "
+            f"{overall.episodes})",
+            highlight=False,
+        )
+
+
+def print_costs(costs: Mapping[str, Cost]) -> None:
+    """What each model takes, and returns for it; columns of which nothing is known are left out."""
+    columns: dict[str, Callable[[Cost], float | None]] = {
+        "disk MB": lambda c: c.disk_mb,
+        "memory MB": lambda c: c.memory_mb,
+        "s/episode": lambda c: c.seconds,
+        "J/episode": lambda c: c.joules,
+        "per GB disk": lambda c: c.per_gb_on_disk,
+        "per GB memory": lambda c: c.per_gb_in_memory,
+        "per second": lambda c: c.per_second,
+        "per joule": lambda c: c.per_joule,
+    }
+    known = {name: value for name, value in columns.items() if any(value(c) is not None for c in costs.values())}
+    if not known:
+        return
+    table = Table(title="mean return, and what it costs", title_justify="left", box=box.SIMPLE, pad_edge=False)
+    table.add_column("model", overflow="fold", min_width=12)
+    for name in ("return", *known):
+        table.add_column(name, justify="right")
+    for model, cost in costs.items():
+        values = (value(cost) for value in known.values())
+        cells = ["-" if v is None else f"{v:.3g}" if v < 1000 else f"{v:,.0f}" for v in values]
+        table.add_row(model, f"{cost.mean_return:.3f}", *cells)
+    console.print(table)
+    clocks = {c.clock for c in costs.values() if c.clock}
+    notes = [f"seconds: {' or '.join(sorted(clocks))} time"] if clocks else []
+    if "per joule" not in known:
+        notes += sorted({f"no joules: {c.no_energy}" for c in costs.values() if c.no_energy})
+    else:
+        notes += sorted({f"joules: {c.energy_source}" for c in costs.values() if c.energy_source})
+    console.print("; ".join(notes), style="dim", markup=False, highlight=False)
+
+
+def print_stopping(stopping: Stopping) -> None:
+    """How many episodes were not needed."""
+    console.print(
+        f"stopped at ±{stopping.until:g}: {stopping.saved:,} of {stopping.planned:,} episodes were not needed",
+        highlight=False,
+    )
+    for name, by_env in stopping.episodes.items():
+        counts = ", ".join(f"{short_name(env_id)} {count}" for env_id, count in by_env.items())
+        console.print(f"  {name}: {counts} of {stopping.most}", style="dim", highlight=False)
 
 
 def print_replays(replays: Mapping[str, Replay]) -> None:

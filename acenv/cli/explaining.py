@@ -15,6 +15,7 @@ from acenv.cli.display import (
     console,
     print_attribution,
     print_comparisons,
+    print_floors,
     print_json,
     print_replays,
     progress_bars,
@@ -22,21 +23,43 @@ from acenv.cli.display import (
 from acenv.runs import Results
 
 
-@app.command(epilog=example("acenv compare runs/dense runs/gptq4 runs/wanda"))
+@app.command(
+    epilog=example(
+        "acenv compare runs/dense runs/gptq4 runs/wanda",
+        "acenv compare runs/dense runs/gptq4 --noise runs/dense-again --anytime",
+    )
+)
 def compare(
     reference: Annotated[Path, typer.Argument(help="Run folder of the original model.")],
     candidates: Annotated[list[Path], typer.Argument(help="Run folders to compare with it.")],
+    noise: Annotated[
+        list[Path] | None, typer.Option(help="Further run of the original, for the noise floor; repeatable.")
+    ] = None,
+    anytime: Annotated[
+        bool, typer.Option("--anytime", help="You looked, and ran more: intervals that hold all the same.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Compare runs with a reference, paired on environment and seed."""
-    from acenv.analysis.comparison import compare_all
+    from acenv.analysis.comparison import changed_between, compare_all
+    from acenv.analysis.comparison import compare as compare_runs
+    from acenv.analysis.verdict import judge
 
     base = Results.load(reference)
-    comparisons = compare_all(base, {_run_name(path): Results.load(path) for path in candidates})
+    comparisons = compare_all(base, {_run_name(path): Results.load(path) for path in candidates}, anytime=anytime)
+    floors = {}
+    for path in noise or ():
+        again = Results.load(path)
+        floors[changed_between(base.manifest, again.manifest)] = compare_runs(base, again)
+    verdicts = {name: judge(name, comparison, floors) for name, comparison in comparisons.items()}
     if as_json:
-        print_json({name: comparison.to_dict() for name, comparison in comparisons.items()})
+        found = {name: c.to_dict() | {"verdict": verdicts[name].sentence} for name, c in comparisons.items()}
+        print_json(found | ({"noise": {name: floor.to_dict() for name, floor in floors.items()}} if floors else {}))
     else:
         print_comparisons(comparisons)
+        print_floors(floors)
+        for name, verdict in verdicts.items():
+            console.print(f"{name} {verdict.sentence}", markup=False, highlight=False)
 
 
 @app.command(

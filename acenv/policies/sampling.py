@@ -30,15 +30,16 @@ def check_sampling(max_new_tokens: int, temperature: float, top_p: float, top_k:
         raise ValueError(f"top_k must be 0 (all tokens) or above, not {top_k}")
 
 
-def seed_of(seed: int, step: int) -> int:
-    """The seed of one action, in [0, 2**63): a function of the episode's seed and the step alone."""
-    digest = hashlib.blake2b(f"{seed}:{step}".encode(), digest_size=8).digest()
+def seed_of(seed: int, step: int, sampling_seed: int = 0) -> int:
+    """The seed of one action, in [0, 2**63): a function of the episode's seed, the step and the sampling seed alone."""
+    text = f"{seed}:{step}:{sampling_seed}" if sampling_seed else f"{seed}:{step}"
+    digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little") >> 1
 
 
-def uniforms(seed: int, step: int, count: int) -> Tensor:
-    """``count`` uniform numbers of [0, 1) for one action: float64 ``[count]``, a function of seed and step alone."""
-    generator = torch.Generator().manual_seed(seed_of(seed, step))
+def uniforms(seed: int, step: int, count: int, sampling_seed: int = 0) -> Tensor:
+    """``count`` uniform numbers of [0, 1) for one action: float64 ``[count]``, a function of the seeds and the step."""
+    generator = torch.Generator().manual_seed(seed_of(seed, step, sampling_seed))
     return torch.rand(count, generator=generator, dtype=torch.float64)
 
 

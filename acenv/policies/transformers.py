@@ -54,6 +54,7 @@ class HFPolicy:
         temperature: float = 0.0,
         top_p: float = 1.0,
         top_k: int = 0,
+        sampling_seed: int = 0,
         stop: Sequence[str] = (),
         dtype: str = "auto",
         device: str = "auto",
@@ -75,6 +76,7 @@ class HFPolicy:
             temperature: 0 takes the most probable token; above, tokens are drawn.
             top_p: Draw from the most probable tokens that together reach this probability.
             top_k: Draw from this many of the most probable tokens; 0 for all.
+            sampling_seed: Another number draws other tokens from the same probabilities.
             stop: Texts that end an answer, beside the model's own stop tokens; they are cut off.
             dtype: ``"float32"``, ``"bfloat16"``, ``"float16"``, or ``"auto"``: bfloat16 where the hardware computes
                 in it, else float32.
@@ -101,6 +103,7 @@ class HFPolicy:
         self.capacity = capacity
         self.max_new_tokens = max_new_tokens
         self._sampling = {"temperature": float(temperature), "top_p": float(top_p), "top_k": int(top_k)}
+        self._sampling_seed = int(sampling_seed)
         self._checkpoint = find_checkpoint(source, trust_remote_code=trust_remote_code, allow_pickle=allow_pickle)
         target = _pick_device(device)
         self.dtype = pick_dtype(dtype, target)
@@ -168,6 +171,7 @@ class HFPolicy:
             "dtype": str(self.dtype).removeprefix("torch."),
             "device": self.model.device.type,
             **self._sampling,
+            **({"sampling_seed": self._sampling_seed} if self._sampling_seed else {}),
             "max_new_tokens": self.max_new_tokens,
             "stop": list(self._prompter.stop),
             **({"kv_bits": self._kv_bits} if self._kv_bits else {}),
@@ -290,7 +294,8 @@ class HFPolicy:
     def _job(self, request: Request, ids: list[int]) -> Job:
         limit = min(self.max_new_tokens, self.context - len(ids))
         greedy = self._sampling["temperature"] == 0
-        return Job(request.slot, ids, limit, None if greedy else uniforms(request.seed, request.step, limit).tolist())
+        draws = None if greedy else uniforms(request.seed, request.step, limit, self._sampling_seed).tolist()
+        return Job(request.slot, ids, limit, draws)
 
     def _answer(self, job: Job) -> tuple[int, Decision]:
         logprobs = tuple(job.logprobs) if self._logprobs else None

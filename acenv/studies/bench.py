@@ -1,27 +1,41 @@
 """The main job: what does compression cost? One model, several versions, one folder, one page.
 
 A bench folder holds ``bench.json`` (what was asked for), ``calibration/<spec>.json``, a run folder ``runs/<name>`` for
-the dense model, its noise floor and each version, ``checkpoints/<version>``, ``internals/<version>.json``,
-``comparison.json`` and ``report.html``. Everything that is finished is used again when the same bench is started once
-more.
+the dense model, its noise floors and each version (with ``cost.json``), ``checkpoints/<version>``,
+``internals/<version>.json``, ``comparison.json`` and ``report.html``. Everything that is finished is used again when
+the same bench is started once more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from acenv.analysis.comparison import Comparison, compare, compare_all
+from acenv.analysis.cost import Cost, cost_of
 from acenv.analysis.replay import Replay
 from acenv.analysis.report import Candidate, ReportData, write_report
+from acenv.analysis.sequential import Stopping
 from acenv.calibration import DEFAULT
 from acenv.compressors import MANIFEST, CompressionError, parse
 from acenv.evaluation import versions
 from acenv.registry import resolve_env_ids
 from acenv.runs import Results, RunError
-from acenv.studies.plan import DENSE, NOISE, Arena, Plan, check_plan, claim, make_versions, read_json, write_json
+from acenv.studies.acting import stopped
+from acenv.studies.plan import (
+    DENSE,
+    NOISE_EPISODES,
+    Arena,
+    Plan,
+    check_plan,
+    claim,
+    make_versions,
+    read_json,
+    write_json,
+)
 from acenv.studies.steps import carry_out
 from acenv.workers import Silent, Watcher
 
@@ -50,6 +64,11 @@ class BenchSettings:
         calibrations: Specs of what the methods look at that need it (see :mod:`acenv.calibration`); each method is run
             with each of them. ``"transcripts"`` are the experts' of ``envs``, at their difficulty.
         baselines: Folders (runs, benches, sweeps) with episodes of the same dense model, which are used again.
+        noise_episodes: Episodes an environment of each noise floor: the dense model once more at another batch size, in
+            another dtype and, where tokens are drawn, with another seed; 0 for none.
+        until_ci: Stop an environment of a version when the 95% interval of the mean difference is this much above and
+            below its middle at most, at ``episodes`` at the latest. The intervals of such a bench hold whenever one
+            stops (see :mod:`acenv.analysis.sequential`).
     """
 
     model: str
@@ -61,6 +80,8 @@ class BenchSettings:
     replayed: int = 8
     calibrations: tuple[str, ...] = (DEFAULT,)
     baselines: tuple[str, ...] = ()
+    noise_episodes: int = NOISE_EPISODES
+    until_ci: float | None = None
 
 
 def bench(settings: BenchSettings, out: str | Path, watcher: Watcher | None = None, *, jobs: int = 1) -> ReportData:
@@ -84,19 +105,35 @@ def bench(settings: BenchSettings, out: str | Path, watcher: Watcher | None = No
     """
     watcher = watcher or Silent()
     folder = Path(out)
-    plan = _plan(settings, folder)
-    check_plan(plan, jobs)
+    plan = _plan(settings, folder, jobs)
+    check_plan(plan)
     _claim(folder, settings, plan)
-    failed, left_out = carry_out(plan, watcher, jobs)
+    failed, left_out = carry_out(plan, watcher)
     for env_id, reason in left_out.items():
         watcher.stage(f"no transcripts to calibrate on of {env_id}: {reason}")()
     done = watcher.stage("writing the report")
     reference = Results.load(folder / "runs" / DENSE)
     acted = [version.slug for version in plan.versions if version.slug not in failed]
-    comparisons = compare_all(reference, {slug: Results.load(folder / "runs" / slug) for slug in acted})
-    noise = compare(reference, Results.load(folder / "runs" / NOISE))
-    methods = {name: comparison.to_dict() for name, comparison in comparisons.items()}
-    write_json(folder / "comparison.json", {"noise": noise.to_dict(), "methods": methods})
+    runs = {slug: Results.load(folder / "runs" / slug) for slug in acted}
+    stopping = None
+    if plan.until_ci is not None:
+        ends = {slug: stopped(plan, plan.arenas[0], slug) for slug in acted}
+        runs = {slug: _first(run, ends[slug]) for slug, run in runs.items()}
+        stopping = Stopping(plan.until_ci, settings.episodes, ends)
+    comparisons = compare_all(reference, runs, anytime=stopping is not None)
+    noise = {
+        changed: compare(reference, run)
+        for changed, name in plan.noises.items()
+        if (run := _finished(folder / "runs" / name)) is not None
+    }
+    write_json(
+        folder / "comparison.json",
+        {
+            "noise": {changed: floor.to_dict() for changed, floor in noise.items()},
+            "methods": {name: comparison.to_dict() for name, comparison in comparisons.items()},
+            "stopping": stopping and stopping.to_dict(),
+        },
+    )
     data = load_bench(folder)
     write_report(data, folder / "report.html")
     done()
@@ -108,7 +145,18 @@ def bench(settings: BenchSettings, out: str | Path, watcher: Watcher | None = No
     return data
 
 
-def _plan(settings: BenchSettings, folder: Path) -> Plan:
+def _finished(run: Path) -> Results | None:
+    """A run that shows what is noise, unless it could not be made."""
+    results = Results.load(run) if (run / "manifest.json").exists() else None
+    return results if results is not None and results.returns() else None
+
+
+def _first(results: Results, ends: Mapping[str, int]) -> Results:
+    """The episodes below the seed at which each environment was stopped."""
+    return Results(results.manifest, [e for e in results.episodes if e.seed < ends.get(e.env_id, 0)])
+
+
+def _plan(settings: BenchSettings, folder: Path, jobs: int) -> Plan:
     arena = Arena(folder, tuple(resolve_env_ids(list(settings.envs))), settings.env_kwargs, settings.episodes)
     return Plan(
         folder=folder,
@@ -118,6 +166,10 @@ def _plan(settings: BenchSettings, folder: Path) -> Plan:
         policy=settings.policy,
         baselines=tuple(Path(baseline).expanduser() for baseline in settings.baselines),
         replayed=settings.replayed,
+        noise=("batch size", "dtype"),
+        noise_episodes=settings.noise_episodes,
+        until_ci=settings.until_ci,
+        jobs=jobs,
     )
 
 
@@ -150,7 +202,9 @@ def load_bench(folder: str | Path) -> ReportData:
     compared = read_json(path / "comparison.json", "holds a bench that has not finished; start it again")
     reference = Results.load(path / "runs" / DENSE)
     candidates = [
-        candidate(path, slug, Results.load(path / "runs" / slug), Comparison.from_dict(comparison))
+        candidate(
+            path, slug, Results.load(path / "runs" / slug), Comparison.from_dict(comparison), path / "runs" / slug
+        )
         for slug, comparison in compared["methods"].items()
     ]
     difficulty = asked["env_kwargs"].get("difficulty", "medium")
@@ -162,13 +216,36 @@ def load_bench(folder: str | Path) -> ReportData:
         else f"difficulty {difficulty}, {asked['episodes']} test episodes an environment, {asked['policy']}",
         reference=reference,
         candidates=tuple(candidates),
-        noise=Comparison.from_dict(compared["noise"]),
+        noise=_noise(compared["noise"]),
+        cost=_original_cost(path, candidates, reference),
+        stopping=Stopping.from_dict(compared["stopping"]) if compared.get("stopping") else None,
         created=reference.manifest.get("created", ""),
         versions=versions() | reference.manifest.get("versions", {}),
     )
 
 
-def candidate(folder: Path, slug: str, results: Results, comparison: Comparison) -> Candidate:
+def _noise(data: Mapping[str, Any]) -> dict[str, Comparison]:
+    """The noise floors; in older folders there is the one of another batch size alone."""
+    if "overall" in data:
+        return {"batch size": Comparison.from_dict(data)}
+    return {changed: Comparison.from_dict(comparison) for changed, comparison in data.items()}
+
+
+def costs(data: ReportData) -> dict[str, Cost]:
+    """What each model of a report takes, the original first."""
+    found = {DENSE: data.cost} | {c.name: c.cost for c in data.candidates}
+    return {name: cost for name, cost in found.items() if cost is not None}
+
+
+def _original_cost(folder: Path, candidates: Sequence[Candidate], reference: Results) -> Cost:
+    """What the dense model costs; its sizes stand beside what was made of it."""
+    measured = next((c.manifest["measured"] for c in candidates if c.manifest), None)
+    means = reference.mean_returns().values()
+    mean = math.fsum(means) / len(means) if means else math.nan
+    return cost_of(mean, folder / "runs" / DENSE, measured, source=True)
+
+
+def candidate(folder: Path, slug: str, results: Results, comparison: Comparison, run: Path) -> Candidate:
     """A version for the report.
 
     Args:
@@ -176,6 +253,7 @@ def candidate(folder: Path, slug: str, results: Results, comparison: Comparison)
         slug: Its name.
         results: Its episodes.
         comparison: Those against the original's.
+        run: Their folder.
 
     Raises:
         RunError: The checkpoint has gone.
@@ -189,6 +267,7 @@ def candidate(folder: Path, slug: str, results: Results, comparison: Comparison)
         comparison=comparison,
         replay=Replay.from_dict(read_json(internals, "is damaged")) if internals.exists() else None,
         manifest=manifest,
+        cost=cost_of(comparison.overall.candidate.estimate, run, manifest.get("measured")),
     )
 
 
@@ -203,6 +282,8 @@ def _claim(folder: Path, settings: BenchSettings, plan: Plan) -> None:
         "env_kwargs": dict(settings.env_kwargs),
         "policy": dict(settings.policy),
         "replayed": settings.replayed,
+        "noise_episodes": settings.noise_episodes,
+        "until_ci": settings.until_ci,
     }
     # More methods, calibrations or episodes only add to a bench; everything else would mix two.
     claim(folder / "bench.json", asked, fixed=("model", "env_kwargs", "policy"))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from acenv.analysis.sequential import looks
 from acenv.calibration import DEFAULT, Evaluated, check
 from acenv.calibration import parse as parse_spec
 from acenv.compressors import Method, parse
@@ -19,8 +20,14 @@ from acenv.registry import check_installed
 from acenv.runs import RunError
 from acenv.studies.baseline import dense_runs
 
-DENSE, NOISE = "dense", "dense-again"
-"""Names of the runs of the original model; the second is at another batch size, and shows what is noise."""
+DENSE = "dense"
+"""Name of the run of the original model."""
+
+NOISES = {"batch size": "dense-again", "dtype": "dense-dtype", "sampling seed": "dense-seed"}
+"""Further runs of the original, by what is changed: they show what is noise."""
+
+NOISE_EPISODES = 25
+"""Episodes an environment of each of them, unless more are asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +83,10 @@ class Plan:
         policy: Options of the policies, such as ``max_new_tokens``.
         baselines: Folders with runs of the original that are used again: run, bench or sweep folders.
         replayed: Episodes an environment whose transcripts both models read, for the internals; 0 for none.
+        noise: What is changed for the noise floors; see :data:`NOISES`.
+        noise_episodes: Episodes an environment of each of them.
+        until_ci: Half the width of the interval of a difference at which an environment is stopped; ``None``: never.
+        jobs: Processes that work side by side.
     """
 
     folder: Path
@@ -85,6 +96,16 @@ class Plan:
     policy: Mapping[str, Any]
     baselines: tuple[Path, ...] = ()
     replayed: int = 0
+    noise: tuple[str, ...] = ("batch size",)
+    noise_episodes: int = NOISE_EPISODES
+    until_ci: float | None = None
+    jobs: int = 1
+
+    @property
+    def noises(self) -> dict[str, str]:
+        """Names of the runs that show what is noise, by what is changed; the seed only where tokens are drawn."""
+        wanted = (*self.noise, "sampling seed") if float(self.policy.get("temperature") or 0) > 0 else self.noise
+        return {changed: NOISES[changed] for changed in wanted} if self.noise_episodes else {}
 
     def checkpoint(self, name: str) -> Path:
         """The folder of a version's checkpoint."""
@@ -121,7 +142,7 @@ def make_versions(methods: Sequence[Method], calibrations: Sequence[str]) -> tup
     return tuple(versions)
 
 
-def check_plan(plan: Plan, jobs: int) -> None:
+def check_plan(plan: Plan) -> None:
     """Find all that can be known to be wrong before anything is written or loaded.
 
     Raises:
@@ -132,8 +153,12 @@ def check_plan(plan: Plan, jobs: int) -> None:
     for version in plan.versions:
         parse(version.method).check_installed()
     for arena in plan.arenas:
-        if arena.episodes < 1 or jobs < 1:
-            raise ValueError(f"episodes and jobs must be at least 1, not {arena.episodes} and {jobs}")
+        if arena.episodes < 1 or plan.jobs < 1:
+            raise ValueError(f"episodes and jobs must be at least 1, not {arena.episodes} and {plan.jobs}")
+        if plan.noise_episodes < 0:
+            raise ValueError(f"noise_episodes must be 0 (no noise floor) or more, not {plan.noise_episodes}")
+        if plan.until_ci is not None:
+            looks(plan.until_ci, arena.episodes)
         check_installed(arena.env_ids)
         for text in dict.fromkeys(v.calibration for v in plan.versions if v.calibration):
             check(parse_spec(text), Evaluated(arena.env_ids, arena.env_kwargs, arena.episodes))

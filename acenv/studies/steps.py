@@ -6,7 +6,7 @@ import functools
 import hashlib
 import math
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,22 +18,18 @@ from acenv.compression import dense_folder
 from acenv.compressors import MANIFEST, compress, parse
 from acenv.compressors.checkpoint import fingerprint, read_source
 from acenv.compressors.job import check_method
-from acenv.evaluation import PolicyError, evaluate
-from acenv.policies import load_policy
+from acenv.evaluation import evaluate
 from acenv.runs import Results, RunError
+from acenv.studies.acting import act_again, act_dense, act_version, looks_of, policy_of, stopped
 from acenv.studies.baseline import adopt, dense_runs
-from acenv.studies.plan import DENSE, NOISE, Arena, Plan, Version, read_json, write_json
+from acenv.studies.plan import DENSE, Arena, Plan, Version, read_json, write_json
 from acenv.texts import Calibration, Text, draw, from_record, to_record
-from acenv.types import Episode, Policy
 from acenv.workers import Watcher, Workers
-
-NOISE_EPISODES = 25
-"""Episodes an environment of the second run of the dense model, at most: enough to see whether it differs at all."""
 
 _HELDOUT = "heldout"
 
 
-def carry_out(plan: Plan, watcher: Watcher, jobs: int) -> tuple[dict[str, str], dict[str, str]]:
+def carry_out(plan: Plan, watcher: Watcher) -> tuple[dict[str, str], dict[str, str]]:
     """Do all that is left to do of a plan.
 
     Returns:
@@ -45,16 +41,20 @@ def carry_out(plan: Plan, watcher: Watcher, jobs: int) -> tuple[dict[str, str], 
         RunError: The folder or a baseline holds something else, or cannot be written.
     """
     failed: dict[str, str] = {}
-    with Workers(jobs, watcher) as workers:
+    with Workers(plan.jobs, watcher) as workers:
         # Unpacks a GGUF file, so that it must come before the steps that share its result.
         source = workers.submit(find_source, plan).result()
         check_versions(plan, source)
         if plan.baselines:
             workers.submit(check_baselines, plan, source).result()
         left_out = workers.submit(draw_texts, plan).result()
-        dense = [workers.submit(act_dense, plan, source, arena) for arena in plan.arenas]
+        dense = [workers.submit(act_dense, plan, source, arena, looks_of(plan, arena)[0]) for arena in plan.arenas]
         compressed = {v: workers.submit(attempt, compress_version, plan, source, v) for v in plan.versions}
-        again = [workers.submit(act_again, plan, source, arena) for arena in plan.arenas]
+        again = [
+            (changed, workers.submit(attempt, act_again, plan, source, arena, changed))
+            for arena in plan.arenas
+            for changed in plan.noises
+        ]
         for future in dense:
             future.result()
         distance: dict[Version, float] = {}
@@ -72,13 +72,42 @@ def carry_out(plan: Plan, watcher: Watcher, jobs: int) -> tuple[dict[str, str], 
         left = [v for v in plan.versions if v.slug not in failed]
         # A version that is far off talks to every limit. The longest runs first, so that none is left over at the end.
         left.sort(key=distance.__getitem__, reverse=True)
-        acted = [(v, workers.submit(attempt, act_version, plan, arena, v)) for v in left for arena in plan.arenas]
+        acted = [
+            (v, workers.submit(attempt, act_version, plan, arena, v, looks_of(plan, arena)[0]))
+            for v in left
+            for arena in plan.arenas
+        ]
         for version, future in acted:
             if problem := future.result()[1]:
                 failed[version.slug] = problem
-        for future in again:
-            future.result()
+        for arena in plan.arenas:
+            for count in looks_of(plan, arena)[1:]:
+                _act_on(workers, plan, source, arena, [v for v in left if v.slug not in failed], count, failed)
+        for changed, future in again:
+            if problem := future.result()[1]:
+                watcher.stage(f"no noise floor of another {changed}: {problem}")()
     return failed, left_out
+
+
+def _act_on(
+    workers: Workers,
+    plan: Plan,
+    source: Path,
+    arena: Arena,
+    versions: Sequence[Version],
+    count: int,
+    failed: dict[str, str],
+) -> None:
+    """The next batch of episodes of the versions whose intervals are still too wide, and of the original for them."""
+    wanted = {v: [e for e, n in stopped(plan, arena, v.slug, count).items() if n >= count] for v in versions}
+    envs = [e for e in arena.env_ids if any(e in env_ids for env_ids in wanted.values())]
+    if not envs:
+        return
+    workers.submit(act_dense, plan, source, arena, count, envs).result()
+    futures = [(v, workers.submit(attempt, act_version, plan, arena, v, count, e)) for v, e in wanted.items() if e]
+    for version, future in futures:
+        if problem := future.result()[1]:
+            failed[version.slug] = problem
 
 
 def attempt(watcher: Watcher, step: Callable[..., Any], *arguments: Any) -> tuple[Any, str]:
@@ -127,7 +156,7 @@ def check_baselines(watcher: Watcher, plan: Plan, source: Path) -> None:
         RunError: A folder has no run of this model with these settings.
     """
     done = watcher.stage("looking at earlier runs of the original")
-    policy = _policy(source, DENSE, plan)
+    policy = policy_of(source, DENSE, plan)
     for folder in plan.baselines:
         differences: list[str] = []
         taken = False
@@ -144,26 +173,6 @@ def check_baselines(watcher: Watcher, plan: Plan, source: Path) -> None:
                 + "\nLeave it out, and the original acts anew."
             )
     done()
-
-
-def act_dense(watcher: Watcher, plan: Plan, source: Path, arena: Arena) -> None:
-    """A step: the episodes of the original."""
-    _act(watcher, plan, arena, _policy(source, DENSE, plan), arena.episodes)
-
-
-def act_again(watcher: Watcher, plan: Plan, source: Path, arena: Arena) -> None:
-    """A step: the episodes of the original at another batch size.
-
-    That changes the order of the additions and nothing else: what differs then is noise.
-    """
-    size = _policy(source, DENSE, plan).capacity
-    policy = load_policy(f"hf:{source}", **{**plan.policy, "name": NOISE, "capacity": max(1, size // 2 - 1)})
-    episodes = min(arena.episodes, NOISE_EPISODES)
-    if plan.baselines:
-        evaluate(arena.env_ids, policy, (), out=arena.run(NOISE), env_kwargs=arena.env_kwargs)
-        for run in (run for folder in plan.baselines for run in dense_runs(folder, NOISE)):
-            adopt(run, arena.run(NOISE), arena.env_ids, range(episodes))
-    _act(watcher, plan, arena, policy, episodes)
 
 
 def draw_texts(watcher: Watcher, plan: Plan) -> dict[str, str]:
@@ -277,8 +286,8 @@ def replay_version(watcher: Watcher, plan: Plan, source: Path, version: Version)
         done = watcher.stage(f"{version.slug}: both models on the same transcripts")
         reference = Results.load(plan.arenas[0].run(DENSE))
         limit = plan.replayed * len(plan.arenas[0].env_ids)
-        policy: Any = _policy(plan.checkpoint(version.slug), version.slug, plan)
-        dense: Any = _policy(source, DENSE, plan)
+        policy: Any = policy_of(plan.checkpoint(version.slug), version.slug, plan)
+        dense: Any = policy_of(source, DENSE, plan)
         try:
             replay_into(path, reference, dense, policy, limit)
         except NotFiniteError:
@@ -302,39 +311,3 @@ def replay_into(path: Path, reference: Results, base: Any, compressed: Any, limi
     partial.replace(tokens)
     write_json(path, found.to_dict())
     return found
-
-
-def act_version(watcher: Watcher, plan: Plan, arena: Arena, version: Version) -> None:
-    """A step: the episodes of a compressed version."""
-    _act(watcher, plan, arena, _policy(plan.checkpoint(version.slug), version.slug, plan), arena.episodes)
-
-
-def _act(watcher: Watcher, plan: Plan, arena: Arena, policy: Policy, episodes: int) -> None:
-    total = episodes * len(arena.env_ids)
-    what = "tasks" if len(plan.arenas) == 1 else f"{arena.difficulty} tasks"
-    done = watcher.stage(f"{policy.name}: {total} {what} in {len(arena.env_ids)} environments", total)
-    fresh: list[Episode] = []
-
-    def count(episode: Episode) -> None:
-        fresh.append(episode)
-        done()
-
-    out = arena.run(policy.name)
-    results = evaluate(arena.env_ids, policy, range(episodes), out=out, env_kwargs=arena.env_kwargs, progress=count)
-    for _ in range(total - len(fresh)):  # finished by an earlier start
-        done()
-    if not results.returns():
-        raise PolicyError(f"no episode could be finished; the first says: {results.errors[0].error}")
-
-
-_loaded: dict[str, Policy] = {}
-
-
-def _policy(checkpoint: Path, name: str, plan: Plan) -> Policy:
-    """The policy of a checkpoint; the dense one and the last one stay loaded, and no other."""
-    key = f"{checkpoint.resolve()} {name} {dict(plan.policy)}"
-    if key not in _loaded:
-        for other in [k for k, policy in _loaded.items() if policy.name != DENSE or name == DENSE]:
-            del _loaded[other]
-        _loaded[key] = load_policy(f"hf:{checkpoint}", **{**plan.policy, "name": name})
-    return _loaded[key]

@@ -29,7 +29,6 @@ from acenv.studies.bench import candidate
 from acenv.studies.grid import GridPoint, expand
 from acenv.studies.plan import (
     DENSE,
-    NOISE,
     Arena,
     Plan,
     Version,
@@ -110,8 +109,9 @@ def sweep(
         ),
         policy=dict(policy or {}),
         baselines=tuple(Path(baseline).expanduser() for baseline in baselines),
+        jobs=jobs,
     )
-    check_plan(plan, jobs)
+    check_plan(plan)
     settings = {
         "model": model,
         "methods": list(methods),
@@ -126,7 +126,7 @@ def sweep(
     }
     # More of anything else adds points.
     claim(folder / "sweep.json", {"settings": settings}, fixed=("model", "env_kwargs", "policy"))
-    failed, without = carry_out(plan, watcher, jobs)
+    failed, without = carry_out(plan, watcher)
     done = watcher.stage("writing the results")
     left_out += tuple(f"{env_id} has no transcripts to calibrate on: {reason}" for env_id, reason in without.items())
     found = _collect(plan, settings, grid, members, failed, left_out)
@@ -167,17 +167,18 @@ def _collect(
     for arena in plan.arenas:
         dense = Results.load(arena.run(DENSE))
         runs = {version.slug: Results.load(arena.run(version.slug)) for version in acted}
-        again = Results.load(arena.run(NOISE))
+        again = {changed: Results.load(run) for changed, run in _noise_runs(plan, arena).items()}
         noise[arena.difficulty], returns[arena.difficulty] = {}, {}
         for suite, ids in members.items():
             reference = _part(dense, ids)
-            floor = _compare(reference, {NOISE: _part(again, ids)}).get(NOISE)
+            floors = _compare(reference, {changed: _part(run, ids) for changed, run in again.items()})
             comparisons = _compare(reference, {slug: _part(run, ids) for slug, run in runs.items()})
-            noise[arena.difficulty][suite] = noise_reach(floor.overall) if floor is not None else math.nan
+            reaches = [noise_reach(floor.overall) for floor in floors.values()]
+            noise[arena.difficulty][suite] = max(reaches, default=math.nan)
             means = reference.mean_returns().values()
             returns[arena.difficulty][suite] = math.fsum(means) / len(means) if means else math.nan
             points += [
-                _point(plan, grid, version, suite, arena, comparisons.get(version.slug), floor, failed)
+                _point(plan, grid, version, suite, arena, comparisons.get(version.slug), floors, failed)
                 for version in plan.versions
             ]
         _write_arena_report(plan, arena, dense, runs, again)
@@ -203,7 +204,7 @@ def _point(
     suite: str,
     arena: Arena,
     comparison: Comparison | None,
-    floor: Comparison | None,
+    floors: Mapping[str, Comparison],
     failed: Mapping[str, str],
 ) -> Point:
     asked = next(point for point in grid if str(point.method) == version.method)
@@ -228,7 +229,7 @@ def _point(
         megabytes=measured.get("disk_bytes", math.nan) / 1e6,
         divergence=measured.get("kl_from_dense", math.nan),
         overall=comparison.overall,
-        in_noise=judge(version.slug, comparison, floor).in_noise,
+        in_noise=judge(version.slug, comparison, floors).in_noise,
         errors=comparison.overall.candidate_errors + comparison.overall.reference_errors,
     )
 
@@ -249,7 +250,15 @@ def _part(results: Results, env_ids: Sequence[str]) -> Results:
     return Results(results.manifest, [episode for episode in results.episodes if episode.env_id in env_ids])
 
 
-def _write_arena_report(plan: Plan, arena: Arena, dense: Results, runs: Mapping[str, Results], again: Results) -> None:
+def _noise_runs(plan: Plan, arena: Arena) -> dict[str, Path]:
+    """The runs that show what is noise, as far as they could be made."""
+    runs = {changed: arena.run(name) for changed, name in plan.noises.items()}
+    return {changed: run for changed, run in runs.items() if (run / "manifest.json").exists()}
+
+
+def _write_arena_report(
+    plan: Plan, arena: Arena, dense: Results, runs: Mapping[str, Results], again: Mapping[str, Results]
+) -> None:
     comparisons = _compare(dense, runs)
     data = ReportData(
         title=f"What compression cost {plan.model}",
@@ -257,9 +266,10 @@ def _write_arena_report(plan: Plan, arena: Arena, dense: Results, runs: Mapping[
         settings=f"difficulty {arena.difficulty}, {arena.episodes} test episodes an environment",
         reference=dense,
         candidates=tuple(
-            candidate(plan.folder, slug, runs[slug], comparison) for slug, comparison in comparisons.items()
+            candidate(plan.folder, slug, runs[slug], comparison, arena.run(slug))
+            for slug, comparison in comparisons.items()
         ),
-        noise=_compare(dense, {NOISE: again}).get(NOISE),
+        noise=_compare(dense, again),
         created=dense.manifest.get("created", ""),
         versions=versions() | dense.manifest.get("versions", {}),
     )

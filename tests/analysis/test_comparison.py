@@ -57,39 +57,89 @@ def test_overall_weighs_environments_alike():
     assert len(result.overall.gained) == 50 and len(result.overall.lost) == 5
 
 
-def test_a_run_compared_with_itself_shows_no_difference():
+def test_a_run_compared_with_itself_shows_no_difference_and_does_not_claim_that_there_is_none():
     result = compare(BASE, BASE)
     for part in (*result.environments, result.overall):
-        assert (part.difference.estimate, part.difference.low, part.difference.high) == (0.0, 0.0, 0.0)
-        assert part.retention is not None
-        assert (part.retention.estimate, part.retention.low, part.retention.high) == (1.0, 1.0, 1.0)
-        assert (part.p_value, part.p_adjusted, part.gained, part.lost) == (1.0, 1.0, (), ())
+        assert part.difference.estimate == 0.0
+        assert part.retention is not None and part.retention.estimate == 1.0
+        assert part.retention.low < 1.0 < part.retention.high
+        assert (part.p_value, part.p_adjusted, part.p_difference, part.gained, part.lost) == (1.0, 1.0, 1.0, (), ())
+    a, b = result.environments
+    for part in (a, b):  # the rule of three, two-sided: (1 - bound)^n = 0.025
+        bound = 1 - 0.025 ** (1 / part.episodes)
+        assert (part.difference.low, part.difference.high) == pytest.approx((-bound, bound))
+    many = compare(run("a", flat("A", [1.0] * 500)), run("b", flat("A", [1.0] * 500))).environments[0]
+    assert many.difference.high == pytest.approx(3.69 / 500, abs=1e-4)
 
 
 def test_pairing_makes_the_interval_narrower_than_the_spread_of_the_returns():
     rng = np.random.default_rng(0)
-    hard = rng.random(80)
-    result = compare(run("a", flat("A", hard)), run("b", flat("A", hard - 0.05)), resamples=1000)
-    part = result.environments[0]
-    assert part.difference.high - part.difference.low < 1e-9
-    assert part.reference.high - part.reference.low > 0.05
+    hard = rng.random(200)
+    part = compare(run("a", flat("A", hard)), run("b", flat("A", hard - 0.05))).environments[0]
+    assert part.difference.high - part.difference.low < 0.5 * (part.reference.high - part.reference.low)
+    assert part.difference.high < 0
 
 
-def test_difference_agrees_with_the_paired_bootstrap_of_the_differences():
+def test_difference_agrees_with_the_bootstrap_where_there_are_many_pairs():
     rng = np.random.default_rng(1)
-    before, after = rng.random(60), rng.random(60)
+    before, after = rng.random(600), rng.random(600)
     part = compare(run("a", flat("A", before)), run("b", flat("A", after))).environments[0]
     alone = paired_bootstrap(after - before)
-    assert part.difference.low == pytest.approx(alone.low, abs=0.01)
-    assert part.difference.high == pytest.approx(alone.high, abs=0.01)
+    assert part.difference.low == pytest.approx(alone.low, abs=0.004)
+    assert part.difference.high == pytest.approx(alone.high, abs=0.004)
 
 
-def test_graded_changes_without_a_flip_show_in_the_interval_and_not_in_the_test():
+def test_graded_changes_without_a_flip_show_in_the_test_of_the_difference():
     result = compare(run("a", flat("A", [0.8] * 20)), run("b", flat("A", [0.4] * 20)))
     part = result.environments[0]
-    assert part.p_value == 1.0
-    assert part.difference.high < -0.39
+    assert part.p_value == 1.0 and part.p_difference < 0.01
+    assert part.difference.high < 0
     assert len(part.lost) == 20
+
+
+def test_the_test_of_the_difference_is_mcnemars_where_returns_are_solved_or_not():
+    part = compare(run("a", flat("A", [1.0] * 20)), run("b", flat("A", [0.0] * 7 + [1.0] * 13))).environments[0]
+    assert part.p_difference == pytest.approx(part.p_value) == pytest.approx(2 / 2**7)
+
+
+@pytest.mark.parametrize("anytime", [False, True])
+def test_the_difference_is_significant_where_its_interval_leaves_out_0(anytime):
+    rng = np.random.default_rng(5)
+    seen = set()
+    for _ in range(40):
+        before = rng.choice([0.0, 0.5, 1.0], size=30)
+        lost = rng.random(30) < rng.random() * 0.6
+        after = np.where(lost, before * rng.choice([0.0, 0.5], size=30), before)
+        returns = flat("A", before) | flat("B", before[::-1])
+        other = flat("A", after) | flat("B", after[::-1])
+        result = compare(run("a", returns), run("b", other), anytime=anytime)
+        for part in (*result.environments, result.overall):
+            outside = part.difference.high < 0 or part.difference.low > 0
+            if abs(part.p_difference - 0.05) > 0.003:  # what is drawn, is drawn
+                assert (part.p_difference < 0.05) == outside
+                seen.add(outside)
+            assert part.anytime == anytime
+    assert seen == {True, False}
+
+
+def test_the_order_of_the_episodes_does_not_matter():
+    shuffled = [BASE.episodes[i] for i in (7, 2, 5, 0, 1, 6, 4, 3)]
+    again = compare(Results(BASE.manifest, shuffled), SMALL)
+    assert again == compare(BASE, SMALL)
+
+
+def test_anytime_intervals_are_wider_and_leave_out_what_was_not_needed():
+    base = run("a", flat("A", [1.0] * 60) | flat("B", [1.0] * 60))
+    candidate = run("b", flat("A", [1.0] * 30) | flat("B", [1.0, 0.0] * 30))
+    fixed, free = compare(base, candidate), compare(base, candidate, anytime=True)
+    for narrow, wide in zip((*fixed.environments, fixed.overall), (*free.environments, free.overall), strict=True):
+        for name in ("reference", "candidate", "difference", "retention"):
+            inner, outer = getattr(narrow, name), getattr(wide, name)
+            assert outer.estimate == pytest.approx(inner.estimate)
+            assert outer.high - outer.low > inner.high - inner.low or inner.low == inner.high
+        assert wide.p_difference >= narrow.p_difference or narrow.p_difference < 0.001  # the least that draws give
+    assert (fixed.missing, free.missing) == (30, 0)
+    assert Comparison.from_dict(json.loads(json.dumps(free.to_dict(), allow_nan=False))) == free
 
 
 def test_success_is_what_the_environment_says_not_the_return():
@@ -133,7 +183,7 @@ def test_no_retention_without_a_reference_to_retain():
     assert part.difference.estimate == pytest.approx(0.5)
 
 
-def test_retention_stays_finite_where_some_bootstrap_samples_hold_no_success():
+def test_retention_stays_finite_where_few_episodes_succeed():
     part = compare(run("a", flat("A", [1, 0, 0, 0])), run("b", flat("A", [1, 1, 0, 0]))).environments[0]
     assert part.retention is not None
     assert math.isfinite(part.retention.low) and math.isfinite(part.retention.high)

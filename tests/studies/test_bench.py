@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -49,11 +50,19 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_it_leaves_runs_checkpoints_comparisons_and_a_page(folder: Path) -> None:
-    for name in ("dense", "dense-again", "magnitude-70", "magnitude-2x4"):
+    for name in ("dense", "dense-again", "dense-dtype", "magnitude-70", "magnitude-2x4"):
         assert len((folder / "runs" / name / "episodes.jsonl").read_text().splitlines()) == 6
     compared = json.loads((folder / "comparison.json").read_text())
     assert set(compared["methods"]) == {"magnitude-70", "magnitude-2x4"}
-    assert compared["noise"]["overall"]["episodes"] == 6
+    assert {name: floor["overall"]["episodes"] for name, floor in compared["noise"].items()} == {
+        "batch size": 6,
+        "dtype": 6,
+    }
+    dtypes = {
+        name: acenv.Results.load(folder / "runs" / name).manifest["policy"]["dtype"]
+        for name in ("dense", "dense-dtype")
+    }
+    assert set(dtypes.values()) == {"bfloat16", "float32"}
     internals = json.loads((folder / "internals" / "magnitude-70.json").read_text())
     assert len(internals["episodes"]) == 4
     page = (folder / "report.html").read_text(encoding="utf-8")
@@ -63,7 +72,7 @@ def test_it_leaves_runs_checkpoints_comparisons_and_a_page(folder: Path) -> None
 def test_a_finished_bench_is_read_back(folder: Path) -> None:
     data = load_bench(folder)
     assert data.model == "nano"
-    assert data.noise is not None
+    assert set(data.noise) == {"batch size", "dtype"} and data.stopping is None
     for candidate in data.candidates:
         assert candidate.manifest is not None and candidate.replay is not None
         assert candidate.comparison.overall.episodes == 6
@@ -81,6 +90,31 @@ def test_it_is_taken_up_again_without_repeating_anything(folder: Path, monkeypat
     bench(SETTINGS, folder)
     assert (folder / "report.html").exists()
     assert (folder / "runs" / "dense" / "episodes.jsonl").read_bytes() == before
+
+
+def test_an_older_folder_with_one_noise_floor_is_read(folder: Path, tmp_path: Path) -> None:
+    old = tmp_path / "old"
+    shutil.copytree(folder, old)
+    compared = json.loads((old / "comparison.json").read_text())
+    del compared["stopping"]
+    for part in (floor := compared["noise"]["batch size"])["environments"] + [floor["overall"]]:
+        for name in ("p_difference", "p_difference_adjusted", "anytime"):
+            del part[name]
+    (old / "comparison.json").write_text(json.dumps({**compared, "noise": floor}))
+    data = load_bench(old)
+    assert list(data.noise) == ["batch size"] and data.noise["batch size"].overall.episodes == 6
+
+
+def test_what_a_version_takes_is_measured_while_it_acts(folder: Path) -> None:
+    data = load_bench(folder)
+    assert data.cost is not None and data.cost.disk_mb and data.cost.seconds
+    for candidate in data.candidates:
+        cost = candidate.cost
+        assert cost is not None and cost.disk_mb and cost.memory_mb and cost.seconds and cost.clock == "processor"
+        assert cost.per_second == pytest.approx(cost.mean_return / cost.seconds)
+        assert cost.joules is None and "side by side" in cost.no_energy  # two jobs: nobody's joules
+    written = json.loads((folder / "runs" / "dense" / "cost.json").read_text())
+    assert written["episodes"] == 6 and written["joules"] is None
 
 
 def test_other_settings_are_refused(folder: Path) -> None:
@@ -143,7 +177,7 @@ def test_calibrations_are_compared_and_the_dense_run_of_another_bench_is_used(fo
     manifests = [c.manifest for c in data.candidates if c.manifest is not None]
     assert manifests[0]["calibration"]["sha256"] != manifests[1]["calibration"]["sha256"]
     assert manifests[0]["heldout"]["sha256"] == manifests[1]["heldout"]["sha256"]
-    for name in ("dense", "dense-again"):
+    for name in ("dense", "dense-again", "dense-dtype"):
         lines = [acenv.Results.load(path / "runs" / name) for path in (folder, tmp_path / "bench")]
         theirs = {e.key: e for e in lines[0].episodes}
         assert all(theirs[e.key] == e for e in lines[1].episodes) and len(lines[1]) == 4  # seconds too: not run again
