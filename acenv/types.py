@@ -233,6 +233,8 @@ class TokenOutputs:
         hidden: Last hidden states, after the final norm, float32 ``[T, width]``, or ``None`` if not asked for.
         truncated: Whether the conversation was longer than the model's context, so that its end is missing.
         texts: The text of each token, as it stands in the conversation; empty where the policy does not say.
+        head: Makes the logits of a few tokens at a time; only from :meth:`StreamingScorer.stream`.
+        layers: What was kept of the hidden states behind each layer, in order; likewise.
     """
 
     token_ids: NDArray[np.int64]
@@ -241,6 +243,25 @@ class TokenOutputs:
     hidden: NDArray[np.float32] | None = None
     truncated: bool = False
     texts: Sequence[str] = ()
+    head: OutputLayer | None = None
+    layers: Sequence[Any] = ()
+
+
+class OutputLayer(Protocol):
+    """Makes logits of last hidden states, so that those of a conversation need not be held all at once.
+
+    Attributes:
+        vocabulary: Number of logits of a token.
+        weight: torch tensor ``[vocabulary, width]`` where the logits are ``hidden @ weight.T`` plus a constant, else
+            ``None``.
+    """
+
+    vocabulary: int
+    weight: Any
+
+    def __call__(self, hidden: NDArray[np.float32]) -> Any:
+        """The logits, a torch tensor of float32 ``[T, vocabulary]``, of hidden states ``[T, width]``."""
+        ...
 
 
 @runtime_checkable
@@ -251,4 +272,20 @@ class Scorer(Protocol):
         self, conversations: Iterable[Conversation], capture: Sequence[Capture] = ("logits", "hidden")
     ) -> Iterator[TokenOutputs]:
         """Give the outputs for every conversation, in order, one at a time."""
+        ...
+
+
+@runtime_checkable
+class StreamingScorer(Scorer, Protocol):
+    """A scorer that need not hold the logits of a whole conversation, nor the hidden states of all layers."""
+
+    def stream(
+        self, conversations: Iterable[Conversation], layer: Callable[[NDArray[np.float32]], Any] | None = None
+    ) -> Iterator[TokenOutputs]:
+        """Give ``hidden`` and ``head`` for every conversation, in order, one at a time.
+
+        Args:
+            conversations: What was said.
+            layer: What to keep of the hidden states behind a layer, ``[T, width]``; called layer by layer.
+        """
         ...

@@ -9,6 +9,8 @@ Everything is computed in float64, in blocks of positions, whatever the precisio
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,6 +23,9 @@ Logits = npt.NDArray[np.floating[Any]]
 
 _BLOCK = 2**17
 """Logits that are held in float64 at a time: bounds the memory, and fits a processor's cache."""
+
+_FINE = 2**14
+"""Fine bins that a histogram keeps at most."""
 
 
 def energy(logits: Logits, temperature: float = 1.0) -> Floats:
@@ -120,3 +125,55 @@ def _logsumexp(x: Floats) -> Floats:
 def _log_softmax(x: Floats) -> Floats:
     result: Floats = x - _logsumexp(x)[:, None]
     return result
+
+
+class StreamingHistogram:
+    """Counts of two models' values in bins that are chosen as the values come, in bounded memory.
+
+    The bins are multiples of a power of two. They start out finer than anyone looks, and neighbours are merged in pairs
+    whenever the values so far span more than ``_FINE`` of them. So every value is counted exactly, and the result does
+    not depend on the order in which the values came.
+    """
+
+    def __init__(self) -> None:
+        """Start with nothing."""
+        self._exponent = -30
+        self._counts: tuple[Counter[int], Counter[int]] = Counter(), Counter()
+
+    def add(self, base: Floats, compressed: Floats) -> None:
+        """Count the values of the base and those of the compressed model, which must be finite."""
+        for values, counts in zip((base, compressed), self._counts, strict=True):
+            numbers, times = np.unique(np.floor(np.ldexp(values, -self._exponent)), return_counts=True)
+            counts.update(dict(zip(map(int, numbers.tolist()), times.tolist(), strict=True)))
+        self._merge(_FINE)
+
+    def bins(self, count: int) -> tuple[list[float], list[int], list[int]]:
+        """Edges of ``count`` bins of equal width over all values, and how many values of each model lie in each.
+
+        Raises:
+            ValueError: Nothing was counted.
+        """
+        numbers = [number for counts in self._counts for number in counts]
+        if not numbers:
+            raise ValueError("there are no values to count")
+        low, high = min(numbers), max(numbers) + 1
+        # Whole multiples of the fine bins, so that none is cut in two.
+        step = -(-(high - low) // count)
+        low -= (step * count - (high - low)) // 2
+        found = [[0] * count, [0] * count]
+        for counts, side in zip(self._counts, found, strict=True):
+            for number, times in counts.items():
+                side[(number - low) // step] += times
+        return [math.ldexp(low + step * i, self._exponent) for i in range(count + 1)], found[0], found[1]
+
+    def _merge(self, most: int) -> None:
+        numbers = [number for counts in self._counts for number in counts]
+        span = max(numbers) - min(numbers) if numbers else 0
+        shift = max(0, (span // most).bit_length())
+        if shift:
+            self._exponent += shift
+            merged = Counter[int](), Counter[int]()
+            for counts, side in zip(self._counts, merged, strict=True):
+                for number, times in counts.items():
+                    side[number >> shift] += times
+            self._counts = merged

@@ -15,6 +15,16 @@ from acenv.analysis.statistics import Floats
 Pair = tuple[float, float]
 
 
+class NotFiniteError(ValueError):
+    """A model computed infinities or NaN, so that it has no internals to compare."""
+
+    def __init__(self, what: str) -> None:
+        """Say what is not finite, such as ``"logits of 'gptq'"``."""
+        super().__init__(
+            f"{what} are not all finite: the model is broken, or its precision overflows (try float32 or bfloat16)"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class KindInternals:
     """How far two models are apart on the tokens of one kind (see :mod:`acenv.analysis.kinds`).
@@ -24,17 +34,27 @@ class KindInternals:
         kl: Mean of KL(base || compressed), in nats.
         flips: Share of tokens for which the compressed model has another favourite than the base.
         energy_shift: Mean of ``|E_base - E_compressed|``.
+        energy: Mean energies, (base, compressed).
+        rbo: Mean rank-biased overlap.
+        jaccard: Mean overlap of the two top-k sets, by k.
+        kendall: Mean tau-b on the base's top k, by k.
+        spearman: Mean rho on the base's top k, by k.
     """
 
     tokens: int
     kl: float
     flips: float
     energy_shift: float
+    energy: Pair = (math.nan, math.nan)
+    rbo: float = math.nan
+    jaccard: Mapping[int, float] = field(default_factory=dict)
+    kendall: Mapping[int, float] = field(default_factory=dict)
+    spearman: Mapping[int, float] = field(default_factory=dict)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> KindInternals:
         """The inverse of what ``to_jsonable`` writes."""
-        return cls(int(data["tokens"]), *(from_number(data[name]) for name in ("kl", "flips", "energy_shift")))
+        return cls(**_numbers(data, ("kl", "flips", "energy_shift", "rbo")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +68,12 @@ class DecisionInternals:
         flips: Tokens for which the compressed model has another favourite: it would have left the text at the first.
         first_flip: Number of that token in the action; ``None`` where both models agree to the end.
         first_kind: What that token is; empty likewise.
+        energy_shift: Mean of ``|E_base - E_compressed|``.
+        energy: Mean energies, (base, compressed).
+        rbo: Mean rank-biased overlap.
+        jaccard: Mean overlap of the two top-k sets, by k.
+        kendall: Mean tau-b on the base's top k, by k.
+        spearman: Mean rho on the base's top k, by k.
     """
 
     turn: int
@@ -56,11 +82,35 @@ class DecisionInternals:
     flips: int
     first_flip: int | None
     first_kind: str
+    energy_shift: float = math.nan
+    energy: Pair = (math.nan, math.nan)
+    rbo: float = math.nan
+    jaccard: Mapping[int, float] = field(default_factory=dict)
+    kendall: Mapping[int, float] = field(default_factory=dict)
+    spearman: Mapping[int, float] = field(default_factory=dict)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> DecisionInternals:
         """The inverse of what ``to_jsonable`` writes."""
-        return cls(**{**data, "kl": from_number(data["kl"])})
+        return cls(**_numbers(data, ("kl", "energy_shift", "rbo")))
+
+
+def _numbers(data: Mapping[str, Any], plain: Sequence[str]) -> dict[str, Any]:
+    """The numbers of a record as they were before they became JSON; what is not there stays away."""
+    values = dict(data)
+    values |= {name: from_number(data[name]) for name in plain if name in data}
+    for name in ("erank_logits", "erank_hidden", "energy"):
+        if name in data:
+            values[name] = _pair(data[name])
+    for name in ("jaccard", "kendall", "spearman"):
+        if name in data:
+            values[name] = {int(k): from_number(v) for k, v in data[name].items()}
+    return values
+
+
+def _pair(data: Sequence[float | None]) -> Pair:
+    base, compressed = data
+    return from_number(base), from_number(compressed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +120,7 @@ class EpisodeInternals:
     Attributes:
         tokens: Tokens of the assistant's messages; each has the outputs of the position that predicts it.
         erank_logits: Effective rank (of Diff-eRank) of the matrix tokens x vocabulary; Diff-eRank is the difference.
+            ``nan`` where the matrix is too large to hold, and the model does more than multiply to make it.
         erank_hidden: The same of the last hidden states, tokens x width.
         jaccard: Mean overlap of the two models' top-k sets, by k.
         kendall: Mean tau-b on the base's top k, by k; tokens where it is undefined are left out.
@@ -81,6 +132,8 @@ class EpisodeInternals:
         rbo: Mean rank-biased overlap of the two models' 20 likeliest tokens.
         kinds: The tokens by what they are.
         decisions: The actions, in order.
+        erank_layers: Effective rank of the hidden states behind each layer, in order; empty where the policy does not
+            tell.
     """
 
     env_id: str
@@ -98,22 +151,17 @@ class EpisodeInternals:
     rbo: float = math.nan
     kinds: Mapping[str, KindInternals] = field(default_factory=dict)
     decisions: tuple[DecisionInternals, ...] = ()
+    erank_layers: tuple[Pair, ...] = ()
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> EpisodeInternals:
         """The inverse of what :meth:`Replay.to_dict` writes for an episode."""
-        values = dict(data)
-        for name in ("erank_logits", "erank_hidden", "energy"):
-            base, compressed = data[name]
-            values[name] = (from_number(base), from_number(compressed))
-        for name in ("jaccard", "kendall", "spearman"):
-            values[name] = {int(k): from_number(v) for k, v in data[name].items()}
-        for name in ("energy_shift", "kl", "top1_agreement"):
-            values[name] = from_number(data[name])
+        values = _numbers(data, ("energy_shift", "kl", "top1_agreement"))
         # Earlier versions did not write these.
         values["rbo"] = from_number(data.get("rbo"))
         values["kinds"] = {name: KindInternals.from_dict(part) for name, part in data.get("kinds", {}).items()}
         values["decisions"] = tuple(DecisionInternals.from_dict(part) for part in data.get("decisions", ()))
+        values["erank_layers"] = tuple(_pair(pair) for pair in data.get("erank_layers", ()))
         return cls(**values)
 
 
@@ -140,6 +188,7 @@ class InternalsSummary:
     top1_agreement: float
     rbo: float = math.nan
     kinds: Mapping[str, KindInternals] = field(default_factory=dict)
+    erank_layers: tuple[Pair, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +284,7 @@ def _summarise(env_id: str, parts: Sequence[EpisodeInternals] | Sequence[Interna
             for kind in KINDS
             if any(kind in part.kinds for part in parts)
         },
+        erank_layers=_mean_layers([part.erank_layers for part in parts]),
     )
 
 
@@ -244,6 +294,11 @@ def _mean_kind(parts: Sequence[KindInternals]) -> KindInternals:
         kl=mean_of([part.kl for part in parts]),
         flips=mean_of([part.flips for part in parts]),
         energy_shift=mean_of([part.energy_shift for part in parts]),
+        energy=(mean_of([part.energy[0] for part in parts]), mean_of([part.energy[1] for part in parts])),
+        rbo=mean_of([part.rbo for part in parts]),
+        jaccard=_mean_by_k([part.jaccard for part in parts]),
+        kendall=_mean_by_k([part.kendall for part in parts]),
+        spearman=_mean_by_k([part.spearman for part in parts]),
     )
 
 
@@ -258,5 +313,11 @@ def _mean_erank(pairs: Sequence[Pair]) -> Pair:
     return math.exp(mean_of(base)), math.exp(mean_of(compressed))
 
 
+def _mean_layers(parts: Sequence[Sequence[Pair]]) -> tuple[Pair, ...]:
+    known = [part for part in parts if part]
+    count = min(map(len, known), default=0)
+    return tuple(_mean_erank([part[i] for part in known]) for i in range(count))
+
+
 def _mean_by_k(parts: Sequence[Mapping[int, float]]) -> dict[int, float]:
-    return {k: mean_of([part[k] for part in parts]) for k in parts[0]}
+    return {k: mean_of([part[k] for part in parts if k in part]) for k in parts[0]}

@@ -60,6 +60,21 @@ def rank_agreement(base: Logits, compressed: Logits, ks: Sequence[int] = TOP_K) 
     top_base, top_compressed = top_k(base, max(ks)), top_k(compressed, max(ks))
     values_base = np.take_along_axis(base, top_base, axis=1)
     values_compressed = np.take_along_axis(compressed, top_base, axis=1)
+    return agreement_of(top_base, top_compressed, values_base, values_compressed, ks)
+
+
+def agreement_of(
+    top_base: Indices, top_compressed: Indices, values_base: Logits, values_compressed: Logits, ks: Sequence[int]
+) -> dict[int, RankAgreement]:
+    """As :func:`rank_agreement`, of what is left of the logits once the largest are found.
+
+    Args:
+        top_base: The base's top, for the largest k, as :func:`top_k` gives it.
+        top_compressed: The compressed model's.
+        values_base: The base's logits at ``top_base``.
+        values_compressed: The compressed model's logits at ``top_base``.
+        ks: Sizes of the top.
+    """
     return {
         k: RankAgreement(
             jaccard(top_base[:, -k:], top_compressed[:, -k:]),

@@ -2,34 +2,40 @@
 
 An evaluation compares two models on texts that differ from the first action on. Here both read the same transcripts
 (the original model's own, as a rule) by teacher forcing, so every token of an answer has a pair of next-token
-distributions and a pair of hidden states, and a difference can only come from the weights. One conversation of both
-models is held at a time.
+distributions and a pair of hidden states, and a difference can only come from the weights. Of both models only the
+hidden states of one conversation and the logits of a few tokens are held at a time.
 """
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import json
+import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 import numpy as np
 
-from acenv.analysis.energy import energy, kl_divergence
+from acenv.analysis.energy import StreamingHistogram
 from acenv.analysis.internals import (
     DecisionInternals,
     EpisodeInternals,
     Histogram,
     InternalsSummary,
     KindInternals,
+    NotFiniteError,
+    Pair,
     Replay,
     ReplaySummary,
     mean_of,
 )
 from acenv.analysis.kinds import COMMANDS, KINDS, Kind, mark
-from acenv.analysis.ranking import TOP_K, rank_agreement, rank_biased_overlap, top_k
+from acenv.analysis.ranking import TOP_K
 from acenv.analysis.spectrum import effective_rank
 from acenv.analysis.statistics import Floats
 from acenv.types import Transcript
@@ -37,6 +43,7 @@ from acenv.types import Transcript
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from acenv.analysis.tokens import Logits, Measures
     from acenv.types import Scorer, TokenOutputs
 
 __all__ = [
@@ -54,10 +61,6 @@ __all__ = [
 
 BINS = 60
 """Bins of the energy histogram."""
-
-
-class NotFiniteError(ValueError):
-    """A model computed infinities or NaN, so that it has no internals to compare."""
 
 
 class TranscriptSource(Protocol):
@@ -80,14 +83,16 @@ def replay(
 
     Args:
         transcripts: Results of the original model, or any transcripts.
-        base: The original model's policy; it must be able to ``score``.
+        base: The original model's policy; it must be able to ``score``, or better to ``stream``.
         compressed: The compressed model's policy, with the same tokenizer.
         limit: At most so many transcripts, taken from each environment in turn.
         tokens: A file to write what is known of every token, a line a transcript: ``env_id``, ``seed`` and ``turns``,
             each with its number, and ``tokens`` (texts), ``kl``, ``flip`` and ``kind`` side by side.
 
     Returns:
-        The internals by episode. Memory: the logits of one conversation of each model at a time.
+        The internals by episode. Memory: the hidden states of one conversation, and the logits of a few tokens
+        (:data:`acenv.analysis.tokens.HELD` numbers) of each model at a time; without ``stream``, those of one
+        conversation. With a ``limit`` that many transcripts are held, without one a single one.
 
     Raises:
         ValueError: There are no transcripts, a policy cannot score, the tokenizers or vocabularies differ, or a model's
@@ -103,69 +108,153 @@ def replay(
     if limit is not None and limit < 1:
         raise ValueError(f"limit must be at least 1, or None for all transcripts, not {limit}")
     source = transcripts if isinstance(transcripts, Iterable) else transcripts.transcripts()
-    chosen = _in_turn(list(source), limit)
-    if not chosen:
-        raise ValueError("there is no transcript to replay: the run has no finished episode")
-    conversations = [t.conversation for t in chosen]
-    base_outputs = base.score(conversations, capture=("logits", "hidden"))
-    compressed_outputs = compressed.score(conversations, capture=("logits", "hidden"))
+    # Both models draw from the same transcripts; only what one is ahead of the other is held.
+    chosen, ours, theirs = itertools.tee(source if limit is None else iter(_in_turn(source, limit)), 3)
+    models = _Model(names[0], base, ours), _Model(names[1], compressed, theirs)
     episodes: list[EpisodeInternals] = []
-    energies: list[tuple[Floats, Floats]] = []
+    histogram = StreamingHistogram()
+    skipped = 0
     with ExitStack() as stack:
-        file = stack.enter_context(tokens.open("w", encoding="utf-8")) if tokens is not None else None
+        file = stack.enter_context(_open(tokens)) if tokens is not None else None
         for transcript in chosen:
-            ours = _next(base_outputs, names[0], transcript)
-            theirs = _next(compressed_outputs, names[1], transcript)
-            _refuse_different_tokens(ours, theirs, names, transcript)
-            if len(ours.token_ids):
-                found = _compare(transcript, ours, theirs)
-                episodes.append(_internals(transcript, ours, theirs, found))
-                energies.append(found.energies)
-                if file is not None:
-                    file.write(json.dumps(_token_record(transcript, ours, found), ensure_ascii=False) + "\n")
-            del ours, theirs  # or they would stay in memory while the next ones are made
+            found = _compare(transcript, *models)
+            if found is None:
+                skipped += 1
+                continue
+            episodes.append(_internals(transcript, found))
+            histogram.add(*found.measures.energies)
+            if file is not None:
+                file.write(json.dumps(_token_record(transcript, found), ensure_ascii=False) + "\n")
+    if not episodes and not skipped:
+        raise ValueError("there is no transcript to replay: the run has no finished episode")
     if not episodes:
-        raise ValueError(f"no token of an answer in {len(chosen)} transcript(s): the models' context is too short")
-    return Replay(*names, tuple(episodes), _histogram(energies), skipped=len(chosen) - len(episodes))
+        raise ValueError(f"no token of an answer in {skipped} transcript(s): the models' context is too short")
+    edges, *counts = histogram.bins(BINS)
+    bins = Histogram(tuple(edges), tuple(counts[0]), tuple(counts[1]))
+    return Replay(*names, tuple(episodes), bins, skipped)
 
 
 @dataclass(frozen=True, slots=True)
-class _Outputs:
-    """Outputs that were looked at: finite, one row for each token."""
+class _Compared:
+    """What is known of the tokens of a transcript, and of the matrices that their outputs make."""
 
-    token_ids: npt.NDArray[np.int64]
     turns: npt.NDArray[np.int64]
     texts: Sequence[str]
-    logits: npt.NDArray[np.float32]
-    hidden: npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True)
-class _Tokens:
-    """What is known of every token, all of length ``[T]``."""
-
     kinds: list[Kind]
-    kl: Floats
-    flips: npt.NDArray[np.bool_]
-    energies: tuple[Floats, Floats]
+    measures: Measures
+    erank_logits: Pair
+    erank_hidden: Pair
+    erank_layers: tuple[Pair, ...]
+
+
+class _Model:
+    """One of the two models, and its outputs on one transcript after the other."""
+
+    def __init__(self, name: str, policy: Scorer, transcripts: Iterator[Transcript]) -> None:
+        self.name = name
+        conversations = (transcript.conversation for transcript in transcripts)
+        stream = getattr(policy, "stream", None)
+        if callable(stream):
+            self._outputs = stream(conversations, layer=_layer_rank)
+        else:
+            self._outputs = policy.score(conversations, capture=("logits", "hidden"))
+        self._root: tuple[Any, Floats | None] = None, None
+
+    def next(self, transcript: Transcript) -> TokenOutputs:
+        """Its outputs on the next transcript: finite hidden states, one row for each token, and logits or a head."""
+        where = f"{transcript.env_id} seed {transcript.seed}"
+        found: TokenOutputs | None = next(self._outputs, None)
+        if found is None:
+            raise ValueError(f"policy {self.name!r} scored too few conversations: nothing came for {where}")
+        count = len(found.token_ids)
+        if found.head is None:
+            _check_rows(found.logits, count, f"logits of {self.name!r} on {where}")
+        _check_rows(found.hidden, count, f"hidden states of {self.name!r} on {where}")
+        if not np.isfinite(found.hidden).all():
+            raise NotFiniteError(f"hidden states of {self.name!r} on {where}")
+        return found
+
+    def logits(self, outputs: TokenOutputs) -> Logits:
+        """The logits, as a matrix that is made bit by bit."""
+        from acenv.analysis.tokens import Logits
+
+        if outputs.head is not None and outputs.hidden is not None:
+            return Logits.made(outputs.hidden, outputs.head)
+        assert outputs.logits is not None
+        return Logits.given(outputs.logits)
+
+    def rank(self, outputs: TokenOutputs) -> float:
+        """The effective rank of the logits."""
+        from acenv.analysis.tokens import head_root, logit_rank
+
+        if outputs.head is None or outputs.hidden is None:
+            assert outputs.logits is not None
+            return effective_rank(outputs.logits)
+        if self._root[0] is not outputs.head.weight:
+            self._root = outputs.head.weight, head_root(outputs.head)
+        return logit_rank(outputs.hidden, outputs.head, self._root[1])
+
+
+def _open(path: Path) -> TextIO:
+    # Half a character is written as the escape that JSON has for it.
+    return path.open("w", encoding="utf-8", errors="backslashreplace")
+
+
+def _layer_rank(hidden: npt.NDArray[np.float32]) -> float:
+    try:
+        return effective_rank(hidden)
+    except ValueError:  # not finite, which will be told of the last layer
+        return math.nan
 
 
 def _name(policy: object) -> str:
     return str(getattr(policy, "name", type(policy).__name__))
 
 
-def _refuse_different_tokens(ours: _Outputs, theirs: _Outputs, names: tuple[str, str], transcript: Transcript) -> None:
+def _refuse_different_tokens(
+    found: tuple[TokenOutputs, TokenOutputs], columns: tuple[int, int], names: tuple[str, str], where: str
+) -> None:
+    ours, theirs = (outputs.token_ids for outputs in found)
+    if not np.array_equal(ours, theirs):
+        raise ValueError(
+            f"{names[0]!r} and {names[1]!r} split {where} into different tokens ({len(ours)} and {len(theirs)}): a "
+            "replay needs two models with the same tokenizer, chat template and context"
+        )
+    if columns[0] != columns[1]:
+        raise ValueError(
+            f"{names[0]!r} and {names[1]!r} give logits of shapes {(len(ours), columns[0])} and "
+            f"{(len(theirs), columns[1])} on {where}: a replay needs two models with the same vocabulary"
+        )
+
+
+def _check_rows(matrix: npt.NDArray[np.float32] | None, tokens: int, what: str) -> None:
+    if matrix is None or matrix.ndim != 2 or len(matrix) != tokens or not matrix.shape[1]:
+        shape = None if matrix is None else matrix.shape
+        raise ValueError(f"{what} must have one row for each of {tokens} tokens, but their shape is {shape}")
+
+
+def _compare(transcript: Transcript, base: _Model, compressed: _Model) -> _Compared | None:
+    """Both models on one transcript; nothing if no token of an answer fits into their context."""
+    from acenv.analysis.tokens import measure
+
     where = f"{transcript.env_id} seed {transcript.seed}"
-    if not np.array_equal(ours.token_ids, theirs.token_ids):
-        raise ValueError(
-            f"{names[0]!r} and {names[1]!r} split {where} into different tokens ({len(ours.token_ids)} and "
-            f"{len(theirs.token_ids)}): a replay needs two models with the same tokenizer, chat template and context"
-        )
-    if ours.logits.shape != theirs.logits.shape:
-        raise ValueError(
-            f"{names[0]!r} and {names[1]!r} give logits of shapes {ours.logits.shape} and {theirs.logits.shape} on "
-            f"{where}: a replay needs two models with the same vocabulary"
-        )
+    ours, theirs = base.next(transcript), compressed.next(transcript)
+    logits = base.logits(ours), compressed.logits(theirs)
+    names = base.name, compressed.name
+    _refuse_different_tokens((ours, theirs), (logits[0].vocabulary, logits[1].vocabulary), names, where)
+    if not len(ours.token_ids):
+        return None
+    measures = measure(*logits, TOP_K, (f"logits of {names[0]!r} on {where}", f"logits of {names[1]!r} on {where}"))
+    assert ours.hidden is not None and theirs.hidden is not None
+    return _Compared(
+        turns=ours.turns,
+        texts=ours.texts,
+        kinds=token_kinds(transcript, ours.turns.tolist(), ours.texts),
+        measures=measures,
+        erank_logits=(base.rank(ours), compressed.rank(theirs)),
+        erank_hidden=(effective_rank(ours.hidden), effective_rank(theirs.hidden)),
+        erank_layers=tuple(zip(ours.layers, theirs.layers, strict=False)),
+    )
 
 
 def token_kinds(transcript: Transcript, turns: Sequence[int], texts: Sequence[str]) -> list[Kind]:
@@ -196,119 +285,91 @@ def token_kinds(transcript: Transcript, turns: Sequence[int], texts: Sequence[st
     return found
 
 
-def _compare(transcript: Transcript, base: _Outputs, compressed: _Outputs) -> _Tokens:
-    return _Tokens(
-        kinds=token_kinds(transcript, base.turns.tolist(), base.texts),
-        kl=kl_divergence(base.logits, compressed.logits),
-        flips=base.logits.argmax(axis=1) != compressed.logits.argmax(axis=1),
-        energies=(energy(base.logits), energy(compressed.logits)),
-    )
-
-
-def _internals(transcript: Transcript, base: _Outputs, compressed: _Outputs, found: _Tokens) -> EpisodeInternals:
-    agreement = rank_agreement(base.logits, compressed.logits, TOP_K)
-    shift = np.abs(found.energies[0] - found.energies[1])
+def _internals(transcript: Transcript, found: _Compared) -> EpisodeInternals:
     return EpisodeInternals(
         env_id=transcript.env_id,
         seed=transcript.seed,
-        tokens=len(base.token_ids),
-        erank_logits=(effective_rank(base.logits), effective_rank(compressed.logits)),
-        erank_hidden=(effective_rank(base.hidden), effective_rank(compressed.hidden)),
-        jaccard={k: mean_of(a.jaccard) for k, a in agreement.items()},
-        kendall={k: mean_of(a.kendall) for k, a in agreement.items()},
-        spearman={k: mean_of(a.spearman) for k, a in agreement.items()},
-        energy=(mean_of(found.energies[0]), mean_of(found.energies[1])),
-        energy_shift=mean_of(shift),
-        kl=mean_of(found.kl),
-        top1_agreement=1.0 - float(found.flips.mean()),
-        rbo=mean_of(rank_biased_overlap(top_k(base.logits, max(TOP_K)), top_k(compressed.logits, max(TOP_K)))),
-        kinds=_by_kind(found, shift),
-        decisions=tuple(_decisions(base.turns, found)),
+        tokens=len(found.turns),
+        erank_logits=found.erank_logits,
+        erank_hidden=found.erank_hidden,
+        top1_agreement=1.0 - float(found.measures.flips.mean()),
+        kinds=_by_kind(found),
+        decisions=tuple(_decisions(found)),
+        erank_layers=found.erank_layers,
+        **_means(found.measures, slice(None)),
     )
 
 
-def _by_kind(found: _Tokens, shift: Floats) -> dict[str, KindInternals]:
-    names = np.array(found.kinds)
-    chosen = {kind: names == kind for kind in KINDS}
+def _means(found: Measures, rows: slice | npt.NDArray[np.intp]) -> dict[str, Any]:
+    """Means over some tokens, by the names that the records have for them."""
+    base, compressed = (energies[rows] for energies in found.energies)
     return {
-        kind: KindInternals(
-            int(rows.sum()), mean_of(found.kl[rows]), float(found.flips[rows].mean()), mean_of(shift[rows])
-        )
-        for kind, rows in chosen.items()
-        if rows.any()
+        "kl": mean_of(found.kl[rows]),
+        "energy": (mean_of(base), mean_of(compressed)),
+        "energy_shift": mean_of(np.abs(base - compressed)),
+        "rbo": mean_of(found.rbo[rows]),
+        "jaccard": {k: mean_of(a.jaccard[rows]) for k, a in found.agreement.items()},
+        "kendall": {k: mean_of(a.kendall[rows]) for k, a in found.agreement.items()},
+        "spearman": {k: mean_of(a.spearman[rows]) for k, a in found.agreement.items()},
     }
 
 
-def _decisions(turns: npt.NDArray[np.int64], found: _Tokens) -> Iterator[DecisionInternals]:
-    for turn in np.unique(turns):
-        rows = np.flatnonzero(turns == turn)
-        flipped = np.flatnonzero(found.flips[rows])
+def _by_kind(found: _Compared) -> dict[str, KindInternals]:
+    names = np.array(found.kinds)
+    chosen = {kind: np.flatnonzero(names == kind) for kind in KINDS}
+    return {
+        kind: KindInternals(
+            tokens=len(rows), flips=float(found.measures.flips[rows].mean()), **_means(found.measures, rows)
+        )
+        for kind, rows in chosen.items()
+        if len(rows)
+    }
+
+
+def _decisions(found: _Compared) -> Iterator[DecisionInternals]:
+    for turn, rows in _turns(found):
+        flipped = np.flatnonzero(found.measures.flips[rows])
         first = int(flipped[0]) if len(flipped) else None
         yield DecisionInternals(
-            turn=int(turn),
+            turn=turn,
             tokens=len(rows),
-            kl=mean_of(found.kl[rows]),
             flips=len(flipped),
             first_flip=first,
             first_kind="" if first is None else found.kinds[rows[first]],
+            **_means(found.measures, rows),
         )
 
 
-def _token_record(transcript: Transcript, base: _Outputs, found: _Tokens) -> dict[str, Any]:
-    turns = []
-    for turn in np.unique(base.turns):
-        rows = np.flatnonzero(base.turns == turn).tolist()
-        turns.append(
-            {
-                "turn": int(turn),
-                "tokens": [base.texts[i] for i in rows] if base.texts else [],
-                "kl": [round(float(found.kl[i]), 4) for i in rows],
-                "flip": [int(found.flips[i]) for i in rows],
-                "kind": [found.kinds[i] for i in rows],
-            }
-        )
+def _turns(found: _Compared) -> Iterator[tuple[int, npt.NDArray[np.intp]]]:
+    """The assistant's messages, and the tokens of each."""
+    for turn in np.unique(found.turns):
+        yield int(turn), np.flatnonzero(found.turns == turn)
+
+
+def _token_record(transcript: Transcript, found: _Compared) -> dict[str, Any]:
+    kl, flips = found.measures.kl.round(4).tolist(), found.measures.flips.astype(int).tolist()
+    turns = [
+        {
+            "turn": turn,
+            "tokens": [found.texts[i] for i in rows] if found.texts else [],
+            "kl": [kl[i] for i in rows],
+            "flip": [flips[i] for i in rows],
+            "kind": [found.kinds[i] for i in rows],
+        }
+        for turn, rows in _turns(found)
+    ]
     return {"env_id": transcript.env_id, "seed": transcript.seed, "turns": turns}
 
 
-def _next(outputs: Iterator[TokenOutputs], name: str, transcript: Transcript) -> _Outputs:
-    where = f"{transcript.env_id} seed {transcript.seed}"
-    found = next(outputs, None)
-    if found is None:
-        raise ValueError(f"policy {name!r} scored too few conversations: nothing came for {where}")
-    return _Outputs(
-        found.token_ids,
-        found.turns,
-        found.texts,
-        _usable(found.logits, len(found.token_ids), f"logits of {name!r} on {where}"),
-        _usable(found.hidden, len(found.token_ids), f"hidden states of {name!r} on {where}"),
-    )
-
-
-def _usable(matrix: npt.NDArray[np.float32] | None, tokens: int, what: str) -> npt.NDArray[np.float32]:
-    if matrix is None or matrix.ndim != 2 or len(matrix) != tokens or not matrix.shape[1]:
-        shape = None if matrix is None else matrix.shape
-        raise ValueError(f"{what} must have one row for each of {tokens} tokens, but their shape is {shape}")
-    if not np.isfinite(matrix).all():
-        raise NotFiniteError(
-            f"{what} are not all finite: the model is broken, or its precision overflows (try float32 or bfloat16)"
-        )
-    return matrix
-
-
-def _in_turn(transcripts: Sequence[Transcript], limit: int | None) -> list[Transcript]:
+def _in_turn(transcripts: Iterable[Transcript], limit: int) -> list[Transcript]:
     """The first ``limit`` transcripts, one of each environment in turn, so that none is left out."""
-    if limit is None or limit >= len(transcripts):
-        return list(transcripts)
-    seen: dict[str, int] = {}
-    ranked = []
+    seen: Counter[str] = Counter()
+    kept: list[tuple[int, int, Transcript]] = []  # a heap, the last in turn on top
     for position, transcript in enumerate(transcripts):
-        seen[transcript.env_id] = seen.get(transcript.env_id, 0) + 1
-        ranked.append((seen[transcript.env_id], position))
-    return [transcripts[position] for _, position in sorted(ranked)[:limit]]
-
-
-def _histogram(energies: Sequence[tuple[Floats, Floats]]) -> Histogram:
-    base, compressed = (np.concatenate([pair[side] for pair in energies]) for side in (0, 1))
-    edges = np.histogram_bin_edges(np.concatenate([base, compressed]), bins=BINS)
-    counts = [np.histogram(side, bins=edges)[0].tolist() for side in (base, compressed)]
-    return Histogram(tuple(edges.tolist()), tuple(counts[0]), tuple(counts[1]))
+        seen[transcript.env_id] += 1
+        entry = -seen[transcript.env_id], -position, transcript
+        if len(kept) < limit:
+            heapq.heappush(kept, entry)
+        elif entry[:2] > kept[0][:2]:
+            heapq.heapreplace(kept, entry)
+    return [transcript for *_, transcript in sorted(kept, key=lambda entry: entry[:2], reverse=True)]

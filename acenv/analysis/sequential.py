@@ -32,6 +32,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.optimize import brentq
 from scipy.special import logsumexp
 
 from acenv.analysis.bounded import scale_of
@@ -122,7 +123,7 @@ def paired(strata: Sequence[Floats], *, confidence: float = 0.95) -> Paired:
     if len(strata) == 1:
         p_value = mean_test(differences[0], low=-spread, high=spread)
     else:
-        p_value = _p_of(lambda level: _mean_over(differences, -spread, spread, level))
+        p_value = _overall_test(differences, -spread, spread)
     return Paired(reference, candidate, difference, retention, p_value)
 
 
@@ -214,7 +215,7 @@ def _narrowest(count: int, confidence: float) -> float:
 
 
 def _log_capital(gaps: Floats, mean: float | Floats) -> Floats:
-    """Log K of the mixture for values that are ``gaps`` above the least; ``mean`` likewise, one or many."""
+    """Logarithm of K of the mixture, for values that are ``gaps`` above the least; ``mean`` likewise, one or many."""
     kinds, counts = np.unique(gaps, return_counts=True)
     means = np.atleast_1d(np.asarray(mean, dtype=np.float64))
     logs = np.zeros((len(means), len(_SHARES)))
@@ -229,18 +230,19 @@ def _lower(gaps: Floats, limit: float) -> float:
     top = float(gaps.mean())
     if top <= 0.0:
         return 0.0
-    return _bisect(lambda mean: float(_log_capital(gaps, mean)) > limit, 0.0, top)
+    kinds, counts = np.unique(gaps, return_counts=True)
+    weight = math.log(len(_SHARES)) + limit
 
+    def excess(mean: float) -> float:
+        logs = counts @ np.log1p(_SHARES * (kinds[:, None] / mean - 1.0))
+        peak = logs.max()
+        return float(peak + math.log(np.exp(logs - peak).sum()) - weight)
 
-def _bisect(ruled_out: Callable[[float], bool], outside: float, inside: float) -> float:
-    """Where what is ruled out ends; of the last two values the one that is ruled out, so that nothing is cut off."""
-    for _ in range(50):
-        middle = (outside + inside) / 2.0
-        if ruled_out(middle):
-            outside = middle
-        else:
-            inside = middle
-    return outside
+    low = top / 2.0
+    while excess(low) <= 0.0:
+        low /= 2.0
+    # The last digits are given to the interval.
+    return max(0.0, float(brentq(excess, low, top, xtol=1e-10)) - 1e-9)
 
 
 def _mean_over(strata: Sequence[Floats], low: float, high: float, alpha: float) -> Interval:
@@ -248,30 +250,57 @@ def _mean_over(strata: Sequence[Floats], low: float, high: float, alpha: float) 
         return anytime_mean(strata[0], low=low, high=high, confidence=1.0 - alpha)
     limit = math.log(2.0 / alpha)
     mean = float(np.mean([s.mean() for s in strata]))
-    below = low + _least_total([s - low for s in strata], high - low, limit) / len(strata)
-    above = high - _least_total([high - s for s in strata], high - low, limit) / len(strata)
-    return Interval(mean, min(below, mean), max(above, mean))
+    below, above = _both_sides(strata, low, high, limit)
+    return Interval(mean, min(below.least(limit), mean), max(-above.least(limit), mean))
 
 
-def _least_total(strata: Sequence[Floats], width: float, limit: float) -> float:
-    """A lower bound of the sum of the means for which the logs of the capitals add up to ``limit`` at most.
+def _both_sides(strata: Sequence[Floats], low: float, high: float, limit: float) -> tuple[_Side, _Side]:
+    """The lower side, and the upper one as its mirror image."""
+    return _Side.of(strata, low, high, limit), _Side.of([-s for s in strata], -high, -low, limit)
 
-    For every price of capital, the least of (mean + price * log K), added up, - price * limit is below what is sought;
-    the best price is taken. Means are on a grid, finer around the estimate; a cell counts with its smaller mean and its
-    smaller capital.
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """Bounds the mean over strata from below.
+
+    For every price of capital, the least of (mean + price * log K), added up over the strata, - price * limit is below
+    the least total of the means for which the logs of the capitals add up to ``limit`` at most; the best price is used.
+    Means are on a grid, finer around the estimate; a cell counts with its smaller mean and its smaller capital.
     """
-    prices = np.geomspace(1e-5, 1.0, 120) * width
-    totals = -prices * limit
-    for gaps in strata:
-        centre = float(gaps.mean())
-        reach = 3.0 * (centre - _lower(gaps, limit)) + 1e-6 * width
-        fine = np.linspace(max(1e-9 * width, centre - reach), min(width, centre + reach), 500)
-        grid = np.unique(np.concatenate([np.linspace(1e-9 * width, width, 200), fine]))
-        logs = _log_capital(gaps, grid)
-        # Below the first cell the capital is larger still, and the mean is 0 at least.
-        means, capitals = np.append(0.0, grid[:-1]), logs
-        totals += np.min(means + prices[:, None] * capitals, axis=1)
-    return max(0.0, float(totals.max()))
+
+    prices: Floats
+    totals: Floats
+    strata: int
+    low: float
+
+    @classmethod
+    def of(cls, strata: Sequence[Floats], low: float, high: float, limit: float) -> _Side:
+        width = high - low
+        prices = np.geomspace(1e-5, 1.0, 120) * width
+        totals = np.zeros_like(prices)
+        for gaps in (s - low for s in strata):
+            centre = float(gaps.mean())
+            reach = 3.0 * (centre - _lower(gaps, limit)) + 1e-6 * width
+            fine = np.linspace(max(1e-9 * width, centre - reach), min(width, centre + reach), 300)
+            grid = np.unique(np.concatenate([np.linspace(1e-9 * width, width, 100), fine]))
+            smaller = np.append(0.0, grid[:-1])
+            totals += np.min(smaller + prices[:, None] * _log_capital(gaps, grid), axis=1)
+        return cls(prices, totals, len(strata), low)
+
+    def least(self, limit: float) -> float:
+        """The least mean that the capital does not rule out."""
+        return self.low + max(0.0, float((self.totals - self.prices * limit).max())) / self.strata
+
+
+def _bisect(ruled_out: Callable[[float], bool], outside: float, inside: float) -> float:
+    """Where what is ruled out ends; of the last two values the one that is ruled out, so that nothing is cut off."""
+    for _ in range(40):
+        middle = (outside + inside) / 2.0
+        if ruled_out(middle):
+            outside = middle
+        else:
+            inside = middle
+    return outside
 
 
 def _ratio(returns: Floats, ratio: float, alpha: float) -> Interval:
@@ -305,17 +334,17 @@ def _overall_ratio(strata: Sequence[Floats], differences: Sequence[Floats], rati
     return Interval(ratio, min(max(0.0, 1.0 + below), ratio), max(1.0 + above, ratio))
 
 
-def _p_of(interval: Callable[[float], Interval]) -> float:
-    """The least level at which the interval excludes 0."""
+def _overall_test(strata: Sequence[Floats], low: float, high: float) -> float:
+    """The least level at which the interval of the mean over several environments excludes 0."""
+    sides = _both_sides(strata, low, high, math.log(40.0))
 
-    def excludes(log_alpha: float) -> bool:
-        found = interval(math.exp(log_alpha))
-        return found.low > 0 or found.high < 0
+    def excludes(log_level: float) -> bool:
+        return any(side.least(math.log(2.0) - log_level) > 0.0 for side in sides)
 
-    if not excludes(-1e-9):
+    kept, excluded = -60.0, 0.0
+    if not excludes(excluded):
         return 1.0
-    kept, excluded = -30.0, 0.0
-    for _ in range(14):
+    for _ in range(40):
         middle = (kept + excluded) / 2.0
         kept, excluded = (kept, middle) if excludes(middle) else (middle, excluded)
     return math.exp(excluded)

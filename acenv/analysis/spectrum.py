@@ -18,7 +18,7 @@ by up to about 1e-4, because rounding fills the empty directions.)
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -84,6 +84,33 @@ def singular_value_rank(matrix: Matrix) -> float:
     for rows in _slices(len(tall), tall.shape[1]):
         triangle = np.asarray(np.linalg.qr(np.concatenate([triangle, _finite(tall[rows])]), mode="r"))
     return _exp_entropy(np.linalg.svd(triangle, compute_uv=False))
+
+
+def gram_root(blocks: Iterable[Matrix]) -> Floats:
+    """A square matrix that stands for a tall one: R with R R^T = W^T W.
+
+    For any H, the rows of H W^T and of H R have the same lengths and angles, so that the effective rank of logits
+    H W^T (tokens x vocabulary) is that of H R (tokens x width); what is added to every row alike, such as the bias of
+    an output layer, falls out when rows are centred.
+
+    Args:
+        blocks: The rows of W, of shape [vocabulary, width], in blocks of any size.
+
+    Returns:
+        R, of shape [width, width].
+
+    Raises:
+        ValueError: There are no rows, or numbers that are not finite.
+    """
+    gram: Floats | None = None
+    for rows in blocks:
+        block = _finite(rows)
+        gram = block.T @ block if gram is None else gram + block.T @ block
+    if gram is None:
+        raise ValueError("a matrix with at least one row is needed")
+    values, vectors = np.linalg.eigh(gram)
+    root: Floats = vectors * np.sqrt(np.maximum(values, 0.0))
+    return root
 
 
 class GramAccumulator:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from acenv.chat import Chat
@@ -96,9 +97,25 @@ def marked_tokens(
             if position < len(ids) and ids[position] in stop_ids:
                 turns[position] = turn
                 position += 1
-    # Tokenizers differ in whether a blank belongs to the token behind it; what is left over goes with that token.
-    begins = [0, *(end for _, end in offsets[:-1])]
-    return ids, turns, [text[begin:end] for begin, (_, end) in zip(begins, offsets, strict=True)]
+    return ids, turns, _texts(text, offsets, turns, spans)
+
+
+def _texts(
+    text: str, offsets: Sequence[tuple[int, int]], turns: Sequence[int], spans: Sequence[tuple[int, int]]
+) -> list[str]:
+    """The text of each token; those of a turn join to what was said in it.
+
+    Tokenizers differ in whether a blank belongs to the token behind it: what is left over goes with that token. Of
+    tokens that share a letter, as the bytes of an emoji do, the first has it.
+    """
+    texts = []
+    place = 0
+    for (_, end), turn in zip(offsets, turns, strict=True):
+        if turn >= 0:
+            place = max(place, spans[turn][0])
+        texts.append(text[place:end])
+        place = max(place, end)
+    return texts
 
 
 def teacher_forced(
@@ -106,10 +123,11 @@ def teacher_forced(
     tokenizer: Any,
     chat: Chat,
     conversations: Iterable[Conversation],
-    capture: Sequence[Capture],
+    capture: Sequence[Capture] | None,
     *,
     stop_ids: frozenset[int],
     context: int,
+    layer: Callable[[NDArray[np.float32]], Any] | None = None,
 ) -> Iterator[TokenOutputs]:
     """Run a model over conversations, one at a time, so that nothing is padded and nothing depends on the batch.
 
@@ -118,9 +136,10 @@ def teacher_forced(
         tokenizer: Its tokenizer, which must be a fast one (it gives the place of each token in the text).
         chat: The renderer of that tokenizer.
         conversations: What was said.
-        capture: What to give out.
+        capture: What to give out; ``None`` for hidden states, and the output layer in place of the logits.
         stop_ids: Tokens that end a turn.
         context: Tokens that fit into the model; longer conversations are cut on the right.
+        layer: What to keep of the hidden states behind a layer; ``None`` keeps nothing.
 
     Raises:
         ValueError: The tokenizer is not a fast one, or see :func:`assistant_spans`.
@@ -135,7 +154,7 @@ def teacher_forced(
         ids, turns = ids[:context], turns[:context]
         # The very first token is predicted by nothing.
         targets = [i for i, turn in enumerate(turns) if turn >= 0 and i > 0]
-        logits, hidden = _outputs(model, ids, [i - 1 for i in targets], capture)
+        logits, hidden, head, layers = _outputs(model, ids, [i - 1 for i in targets], capture, layer)
         yield TokenOutputs(
             token_ids=np.array([ids[i] for i in targets], dtype=np.int64),
             turns=np.array([turns[i] for i in targets], dtype=np.int64),
@@ -143,30 +162,101 @@ def teacher_forced(
             hidden=hidden,
             truncated=truncated,
             texts=[texts[i] for i in targets],
+            head=head,
+            layers=layers,
         )
+        del logits, hidden, head, layers  # or they would stay in memory while the next ones are made
 
 
-def _outputs(model: Any, ids: list[int], rows: list[int], capture: Sequence[Capture]) -> tuple[Any, Any]:
-    """Logits and last hidden states of some positions, as float32 arrays or ``None``."""
-    head = model.get_output_embeddings()
+class Head:
+    """The output layer of a model; see :class:`acenv.types.OutputLayer`."""
+
+    def __init__(self, model: Any, like: Tensor, vocabulary: int, *, plain: bool) -> None:
+        """Remember the model.
+
+        Args:
+            model: A transformers causal language model.
+            like: What goes into its output layer, for the type and the device.
+            vocabulary: Number of logits.
+            plain: Whether the model gives out what the layer computes, as it is.
+        """
+        self._model, self._like, self._plain = model, like.new_empty(0), plain
+        self.vocabulary = vocabulary
+        weight = getattr(model.get_output_embeddings(), "weight", None)
+        shape = (vocabulary, like.shape[-1])
+        usable = plain and isinstance(weight, Tensor) and weight.is_floating_point() and tuple(weight.shape) == shape
+        self.weight = weight if usable else None
+
+    def __call__(self, hidden: NDArray[np.float32]) -> Tensor:
+        """The logits of hidden states."""
+        layer = self._model.get_output_embeddings()
+        states = torch.from_numpy(hidden).to(self._like)[None]
+        with torch.inference_mode():
+            if self._plain:
+                return layer(states)[0].float()
+            # What the model does behind the layer (caps, scales) is its own business: let it do so, with our states in
+            # place of those of a text of one token.
+            hook = layer.register_forward_pre_hook(lambda _, inputs: (states, *inputs[1:]))
+            try:
+                token = torch.zeros((1, 1), dtype=torch.long, device=self._model.device)
+                return self._model(input_ids=token, use_cache=False).logits[0].float()
+            finally:
+                hook.remove()
+
+
+def _outputs(
+    model: Any,
+    ids: list[int],
+    rows: list[int],
+    capture: Sequence[Capture] | None,
+    layer: Callable[[NDArray[np.float32]], Any] | None,
+) -> tuple[Any, Any, Head | None, list[Any]]:
+    """Logits, last hidden states, output layer and what is kept of the layers, for some positions."""
+    output_layer = model.get_output_embeddings()
     index = torch.tensor(rows, dtype=torch.long, device=model.device)
     sparing = "logits_to_keep" in inspect.signature(model.forward).parameters
+    streamed = capture is None
     seen: list[Tensor] = []
-    # What goes into the output layer is the last hidden state, whatever the architecture calls it.
-    hook = head.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    raw: list[Tensor] = []
+    layers: list[Any] = []
+
+    def take(_: Any, inputs: tuple[Any, ...]) -> Any:
+        # What goes into the output layer is the last hidden state, whatever the architecture calls it.
+        seen.append(inputs[0])
+        return (inputs[0][:, :1], *inputs[1:]) if streamed else None
+
+    def keep(_: Any, __: Any, output: Any) -> None:
+        states = output[0] if isinstance(output, tuple) else output
+        if layer is not None and rows:
+            layers.append(layer(states.reshape(-1, states.shape[-1])[index].float().cpu().numpy()))
+
+    hooks = [output_layer.register_forward_pre_hook(take)]
+    if streamed:
+        hooks.append(output_layer.register_forward_hook(lambda _, __, output: raw.append(output)))
+        hooks += [module.register_forward_hook(keep) for module in (_layers(model) if layer is not None else ())]
     try:
         with torch.inference_mode():
             options = {"logits_to_keep": index} if sparing else {}
             output = model(input_ids=torch.tensor([ids], device=model.device), use_cache=False, **options).logits[0]
     finally:
-        hook.remove()
-    hidden = seen[0].reshape(-1, seen[0].shape[-1])
-    if not sparing:
-        output, hidden = output[index], hidden[index]
-    return (
-        output.float().cpu().numpy() if "logits" in capture else None,
-        hidden.float().cpu().numpy() if "hidden" in capture else None,
-    )
+        for hook in hooks:
+            hook.remove()
+    like = seen[0]
+    hidden = like.reshape(-1, like.shape[-1])
+    hidden = hidden if sparing else hidden[index]
+    states = hidden.float().cpu().numpy()
+    if capture is None:
+        plain = torch.equal(raw[0].reshape(output.shape).float(), output.float())
+        return None, states, Head(model, hidden[None], output.shape[-1], plain=plain), layers
+    logits = (output if sparing else output[index]).float().cpu().numpy() if "logits" in capture else None
+    return logits, states if "hidden" in capture else None, None, []
+
+
+def _layers(model: Any) -> Sequence[Any]:
+    """The decoder's layers: the list of modules that is as long as the config says; nothing if there is none."""
+    count = getattr(model.config.get_text_config(), "num_hidden_layers", 0)
+    lists = (module for module in model.modules() if isinstance(module, torch.nn.ModuleList))
+    return next((module for module in lists if len(module) == count > 0), ())
 
 
 def _rendered_prefix(

@@ -122,7 +122,7 @@ def bench(settings: BenchSettings, out: str | Path, watcher: Watcher | None = No
         stopping = Stopping(plan.until_ci, settings.episodes, ends)
     comparisons = compare_all(reference, runs, anytime=stopping is not None)
     noise = {
-        changed: compare(reference, run)
+        changed: compare(_same(reference, run), run)
         for changed, name in plan.noises.items()
         if (run := _finished(folder / "runs" / name)) is not None
     }
@@ -149,6 +149,12 @@ def _finished(run: Path) -> Results | None:
     """A run that shows what is noise, unless it could not be made."""
     results = Results.load(run) if (run / "manifest.json").exists() else None
     return results if results is not None and results.returns() else None
+
+
+def _same(reference: Results, run: Results) -> Results:
+    """The original's episodes that a shorter run of it has too."""
+    keys = {episode.key for episode in run.episodes}
+    return Results(reference.manifest, [e for e in reference.episodes if e.key in keys])
 
 
 def _first(results: Results, ends: Mapping[str, int]) -> Results:
