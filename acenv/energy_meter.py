@@ -40,7 +40,10 @@ class Energy:
 class Counter(Protocol):
     """A counter of energy that only grows, except that it may come around."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What it counts."""
+        ...
 
     def read(self) -> float:
         """Joules since the counter was last 0."""

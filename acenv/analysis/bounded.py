@@ -60,7 +60,8 @@ class Draws:
 
     def _with(self, pair: tuple[float, float]) -> Floats:
         share = (self.unseen / (self.mass + self.unseen))[:, None]
-        return (1.0 - share) * self.means + share * np.asarray(pair)
+        means: Floats = (1.0 - share) * self.means + share * np.asarray(pair)
+        return means
 
 
 def scale_of(returns: npt.ArrayLike) -> tuple[float, float]:
@@ -164,7 +165,7 @@ def _upper_bound(sample: Floats, top: float, tail: float) -> float:
     """The value that the weighted mean, with an unseen value at the top, exceeds with the chance ``tail``."""
     bottom, count = float(sample.min()), len(sample)
     if bottom == sample.max():  # One value and the top: a beta distribution.
-        return bottom + (top - bottom) * (1.0 - tail ** (1.0 / count))
+        return bottom + (top - bottom) * (1.0 - float(tail ** (1.0 / count)))
     extended = np.append(sample, top)
 
     def excess(bound: float) -> float:

@@ -170,7 +170,7 @@ class _Model:
         if found.head is None:
             _check_rows(found.logits, count, f"logits of {self.name!r} on {where}")
         _check_rows(found.hidden, count, f"hidden states of {self.name!r} on {where}")
-        if not np.isfinite(found.hidden).all():
+        if found.hidden is None or not np.isfinite(found.hidden).all():
             raise NotFiniteError(f"hidden states of {self.name!r} on {where}")
         return found
 

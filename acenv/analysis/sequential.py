@@ -276,7 +276,7 @@ class _Side:
     @classmethod
     def of(cls, strata: Sequence[Floats], low: float, high: float, limit: float) -> _Side:
         width = high - low
-        prices = np.geomspace(1e-5, 1.0, 120) * width
+        prices: Floats = np.geomspace(1e-5, 1.0, 120, dtype=np.float64) * width
         totals = np.zeros_like(prices)
         for gaps in (s - low for s in strata):
             centre = float(gaps.mean())

@@ -74,7 +74,7 @@ class Logits:
     def given(cls, logits: npt.NDArray[np.float32]) -> Logits:
         """Those of an array, shape [T, vocabulary]."""
         matrix = torch.from_numpy(np.ascontiguousarray(logits, dtype=np.float32))
-        return cls(*logits.shape, lambda start, stop: matrix[start:stop])
+        return cls(logits.shape[0], logits.shape[1], lambda start, stop: matrix[start:stop])
 
     @classmethod
     def made(cls, hidden: npt.NDArray[np.float32], head: OutputLayer) -> Logits:

@@ -193,13 +193,15 @@ class Head:
         states = torch.from_numpy(hidden).to(self._like)[None]
         with torch.inference_mode():
             if self._plain:
-                return layer(states)[0].float()
+                logits: Tensor = layer(states)[0].float()
+                return logits
             # What the model does behind the layer (caps, scales) is its own business: let it do so, with our states in
             # place of those of a text of one token.
             hook = layer.register_forward_pre_hook(lambda _, inputs: (states, *inputs[1:]))
             try:
                 token = torch.zeros((1, 1), dtype=torch.long, device=self._model.device)
-                return self._model(input_ids=token, use_cache=False).logits[0].float()
+                logits = self._model(input_ids=token, use_cache=False).logits[0].float()
+                return logits
             finally:
                 hook.remove()
 
@@ -255,8 +257,8 @@ def _outputs(
 def _layers(model: Any) -> Sequence[Any]:
     """The decoder's layers: the list of modules that is as long as the config says; nothing if there is none."""
     count = getattr(model.config.get_text_config(), "num_hidden_layers", 0)
-    lists = (module for module in model.modules() if isinstance(module, torch.nn.ModuleList))
-    return next((module for module in lists if len(module) == count > 0), ())
+    lists = (list(module) for module in model.modules() if isinstance(module, torch.nn.ModuleList))
+    return next((modules for modules in lists if len(modules) == count > 0), [])
 
 
 def _rendered_prefix(

@@ -41,9 +41,7 @@ def test_an_environment_stops_at_the_first_look_at_which_its_interval_is_narrow(
     data = load_bench(undisturbed)
     assert data.stopping is not None and data.stopping.until == UNTIL
     sizes = looks(UNTIL, 40)
-    assert data.stopping.episodes["rtn-8bit-g32"] == dict.fromkeys(
-        ("acenv/ToolSandbox-v0", "acenv/PDDL-v0"), sizes[0]
-    )
+    assert data.stopping.episodes["rtn-8bit-g32"] == dict.fromkeys(("acenv/ToolSandbox-v0", "acenv/PDDL-v0"), sizes[0])
     base = data.reference.returns()
     for candidate in data.candidates:
         acted = candidate.results.returns()

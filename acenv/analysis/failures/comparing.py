@@ -47,7 +47,7 @@ class FailureCount:
         """The inverse of what :meth:`FailureComparison.to_dict` writes for a kind."""
         values = {name: int(value) for name, value in data.items() if name != "kind" and not name.startswith("p_")}
         p_values = {name: from_number(data[name]) for name in ("p_value", "p_adjusted")}
-        return cls(kind=str(data["kind"]), **values, **p_values)
+        return cls(kind=str(data["kind"]), **values, **p_values)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True)
