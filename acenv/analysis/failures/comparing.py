@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from acenv.analysis.comparison import OVERALL, succeeded
@@ -45,9 +45,12 @@ class FailureCount:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> FailureCount:
         """The inverse of what :meth:`FailureComparison.to_dict` writes for a kind."""
-        values = {name: int(value) for name, value in data.items() if name != "kind" and not name.startswith("p_")}
-        p_values = {name: from_number(data[name]) for name in ("p_value", "p_adjusted")}
-        return cls(kind=str(data["kind"]), **values, **p_values)  # type: ignore[arg-type]
+        values: dict[str, Any] = {name: int(data[name]) for name in _COUNTS}
+        values |= {name: from_number(data[name]) for name in ("p_value", "p_adjusted")}
+        return cls(kind=str(data["kind"]), **values)
+
+
+_COUNTS = tuple(f.name for f in fields(FailureCount) if f.name != "kind" and not f.name.startswith("p_"))
 
 
 @dataclass(frozen=True, slots=True)
