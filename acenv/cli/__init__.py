@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor
 
-from acenv.cli import acting, compressing, developing, explaining, predicting  # noqa: F401 (they add their verbs)
+from acenv.cli import acting, compressing, developing, explaining, failing, predicting  # noqa: F401 (they add their verbs)
 from acenv.cli.app import EXIT_FAILED, EXIT_INTERRUPTED, app
 from acenv.cli.arguments import spread
 from acenv.cli.display import errors

@@ -20,6 +20,7 @@ from acenv.cli.display import (
     print_replays,
     progress_bars,
 )
+from acenv.cli.failing import print_failures
 from acenv.runs import Results
 
 
@@ -43,21 +44,29 @@ def compare(
     """Compare runs with a reference, paired on environment and seed."""
     from acenv.analysis.comparison import changed_between, compare_all
     from acenv.analysis.comparison import compare as compare_runs
+    from acenv.analysis.failures import compare_failures
     from acenv.analysis.verdict import judge
 
     base = Results.load(reference)
-    comparisons = compare_all(base, {_run_name(path): Results.load(path) for path in candidates}, anytime=anytime)
+    runs = {_run_name(path): Results.load(path) for path in candidates}
+    comparisons = compare_all(base, runs, anytime=anytime)
+    failures = {name: compare_failures(base, run) for name, run in runs.items()}
     floors = {}
     for path in noise or ():
         again = Results.load(path)
         floors[changed_between(base.manifest, again.manifest)] = compare_runs(base, again)
     verdicts = {name: judge(name, comparison, floors) for name, comparison in comparisons.items()}
     if as_json:
-        found = {name: c.to_dict() | {"verdict": verdicts[name].sentence} for name, c in comparisons.items()}
+        found = {
+            name: c.to_dict()
+            | {"verdict": verdicts[name].sentence, "failures": [one.to_dict() for one in failures[name]]}
+            for name, c in comparisons.items()
+        }
         print_json(found | ({"noise": {name: floor.to_dict() for name, floor in floors.items()}} if floors else {}))
     else:
         print_comparisons(comparisons)
         print_floors(floors)
+        print_failures(failures)
         for name, verdict in verdicts.items():
             console.print(f"{name} {verdict.sentence}", markup=False, highlight=False)
 

@@ -7,13 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from acenv.analysis.comparison import OVERALL, succeeded
-from acenv.analysis.failures.finding import find_failures, primary_failure
+from acenv.analysis.comparison import OVERALL
 from acenv.analysis.failures.kinds import FAILURES
+from acenv.analysis.failures.listing import EpisodeFailures, transcript_of
 from acenv.analysis.records import from_number, to_jsonable
 from acenv.analysis.statistics import holm, mcnemar_exact
-from acenv.runs import Key, Results, RunError
-from acenv.types import Episode, Transcript
+from acenv.runs import Results
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,33 +107,17 @@ def compare_failures(reference: Results, candidate: Results) -> tuple[FailureCom
     """
     theirs = {episode.key: episode for episode in candidate.episodes}
     tallies: dict[str, _Tally] = {}
-    for episode in reference.episodes:
+    for episode in {episode.key: episode for episode in reference.episodes}.values():
         other = theirs.get(episode.key)
         if other is None:
             continue
-        ours, others = (_transcript(run, episode.key) for run in (reference, candidate))
-        found = _Found.of(episode, ours, others), _Found.of(other, others, ours)
+        ours, others = (transcript_of(run, episode) for run in (reference, candidate))
+        found = EpisodeFailures.of(episode, ours, others), EpisodeFailures.of(other, others, ours)
         for name in (episode.env_id, OVERALL):
             tallies.setdefault(name, _Tally()).add(*found)
     overall = tallies.pop(OVERALL, None)
     environments = [tallies[env_id].summary(env_id) for env_id in sorted(tallies)]
     return tuple(_adjusted(environments) + (_adjusted([overall.summary(OVERALL)]) if overall else []))
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """What was found in one episode."""
-
-    lost: bool
-    kinds: frozenset[str]
-    primary: str
-
-    @classmethod
-    def of(cls, episode: Episode, transcript: Transcript, reference: Transcript) -> _Found:
-        failures = find_failures(episode, transcript, reference)
-        primary = primary_failure(failures, transcript)
-        lost = episode.error is not None or not succeeded(episode)
-        return cls(lost, frozenset(f.kind for f in failures), primary.kind if primary and lost else "")
 
 
 @dataclass(slots=True)
@@ -147,11 +130,12 @@ class _Side:
     alone: Counter[str] = field(default_factory=Counter)
     episodes_lost: int = 0
 
-    def add(self, found: _Found, other: _Found) -> None:
+    def add(self, found: EpisodeFailures, other: EpisodeFailures) -> None:
         self.episodes_lost += found.lost
         (self.lost if found.lost else self.recovered).update(found.kinds)
+        if found.primary is not None:
+            self.primary[found.primary.kind] += 1
         if found.lost:
-            self.primary[found.primary] += 1
             self.alone.update(found.kinds - other.kinds if other.lost else found.kinds)
 
 
@@ -163,7 +147,7 @@ class _Tally:
     reference: _Side = field(default_factory=_Side)
     candidate: _Side = field(default_factory=_Side)
 
-    def add(self, reference: _Found, candidate: _Found) -> None:
+    def add(self, reference: EpisodeFailures, candidate: EpisodeFailures) -> None:
         self.episodes += 1
         self.reference.add(reference, candidate)
         self.candidate.add(candidate, reference)
@@ -195,11 +179,3 @@ def _adjusted(comparisons: Sequence[FailureComparison]) -> list[FailureCompariso
     """The comparisons, their tests taken for one family."""
     values = iter(holm([count.p_value for c in comparisons for count in c.kinds]))
     return [replace(c, kinds=tuple(replace(count, p_adjusted=next(values)) for count in c.kinds)) for c in comparisons]
-
-
-def _transcript(run: Results, key: Key) -> Transcript:
-    """What was said; nothing where the run has lost it."""
-    try:
-        return run.transcript(key)
-    except (KeyError, OSError, RunError):
-        return Transcript(*key, (), (), ())

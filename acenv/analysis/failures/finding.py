@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator, Sequence
 
 from acenv.analysis.comparison import succeeded
@@ -16,6 +17,11 @@ LONGEST_CYCLE = 4
 """Actions of the longest cycle that is looked for."""
 
 _DETAIL_CHARS = 120
+
+_TAIL, _SHORTEST_TAIL, _DENSEST = 120, 60, 0.42
+"""Of a message that was cut the last 120 bytes are packed with zlib. What goes into 42% of its size is of few words:
+answers of experts, cut anywhere, need 54% and more; what a broken model repeats mostly takes less than 35%."""
+
 _ENDINGS = frozenset({"wrong answer", "wrong graph", "out of steps"})
 """Failures that only say how an episode ended; another agent's success may say more."""
 
@@ -56,7 +62,8 @@ def primary_failure(failures: Sequence[Failure], transcript: Transcript) -> Fail
     """The failure that explains an episode best; ``None`` where there is none.
 
     Of those that were not made good it is the first in the order of :data:`~.kinds.FAILURES`, and of several of one
-    kind the earliest. A failure of :data:`~.kinds.RECOVERABLE` that progress followed was made good.
+    kind the earliest. A failure of :data:`~.kinds.RECOVERABLE` that progress followed was made good, unless the action
+    itself had a negative reward.
     """
     open_ = [failure for failure in failures if _is_open(failure, transcript.steps)]
     return min(open_ or failures, key=lambda failure: (_RANK[failure.kind], failure.step), default=None)
@@ -67,7 +74,9 @@ _RANK = {kind: rank for rank, kind in enumerate(FAILURES)}
 
 def _is_open(failure: Failure, steps: Sequence[Step]) -> bool:
     """Whether no progress followed a failure that progress would have made good."""
-    return failure.kind not in RECOVERABLE or not any(step.reward > 0 for step in steps[failure.step + 1 :])
+    if failure.kind not in RECOVERABLE or any(step.reward < 0 for step in steps[failure.step : failure.step + 1]):
+        return True
+    return not any(step.reward > 0 for step in steps[failure.step + 1 :])
 
 
 def _faults(transcript: Transcript, family: Family, lost: bool) -> Iterator[Failure]:
@@ -76,12 +85,20 @@ def _faults(transcript: Transcript, family: Family, lost: bool) -> Iterator[Fail
     recorded = any(step.fault for step in steps)
     for i, step in enumerate(steps):
         fault = step.fault if recorded else family.fault(step.action, transcript.tools)
+        cut = step.finish == "length" and (fault or not step.reward > 0 or (lost and i == len(steps) - 1))
         if step.finish == "context":
             yield Failure("context overflow", i)
-        elif step.finish == "length" and (fault or not step.reward > 0 or (lost and i == len(steps) - 1)):
-            yield Failure("cut off by length", i, _line(step.action))
+        elif cut or fault == "cut off by length":
+            kind = "runaway text" if _runs_away(step.action) else "cut off by length"
+            yield Failure(kind, i, _line(step.action))
         elif fault in _RANK:
             yield Failure(fault, i, _line(step.action))
+
+
+def _runs_away(text: str) -> bool:
+    """Whether a text ends in the same few words, again and again."""
+    tail = text[-_TAIL:].encode(errors="replace")[-_TAIL:]
+    return len(tail) >= _SHORTEST_TAIL and len(zlib.compress(tail)) < _DENSEST * len(tail)
 
 
 def _repetitions(transcript: Transcript) -> Iterator[Failure]:
@@ -113,12 +130,12 @@ def _turns(transcript: Transcript) -> list[tuple[str, str | None]]:
     """Each action, its blanks evened out, with what the agent was told after it."""
     acted = [" ".join(step.action.split()) for step in transcript.steps if step.finish != "context"]
     messages = transcript.messages
-    places = [i for i, message in enumerate(messages) if message["role"] == "assistant"]
+    places = [i for i, message in enumerate(messages) if message.get("role") == "assistant"]
     if len(places) < len(acted):  # a foreign or a cut transcript
         return [(action, None) for action in acted]
     # A prompt may have messages of an assistant in it: the agent's own are the last ones.
     own = places[len(places) - len(acted) :]
-    told = [messages[i + 1]["content"] if i + 1 < len(messages) else None for i in own]
+    told = [messages[i + 1].get("content") if i + 1 < len(messages) else None for i in own]
     return list(zip(acted, told, strict=True))
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 DEFINITIONS: Mapping[str, str] = {
     "infrastructure": "The machinery failed (a policy, an environment or a record), and the episode was not scored.",
     "context overflow": "The conversation no longer fitted into the model's context, so no action could be asked for.",
+    "runaway text": "A message went on in the same few words until it was cut at the limit of tokens or characters.",
     "cut off by length": "A message ran into the limit of tokens or of characters, and brought nothing as it was.",
     "unparsable": "No action, call or answer could be read from a message.",
     "schema violation": "A known tool or command was named, but its arguments are not those that its form asks for.",
@@ -34,11 +35,11 @@ FAILURES: tuple[str, ...] = tuple(DEFINITIONS)
 
 RECOVERABLE = frozenset(
     {
-        *("cut off by length", "unparsable", "schema violation", "hallucinated tool", "repeated action"),
-        "invalid in this world",
+        *("runaway text", "cut off by length", "unparsable", "schema violation", "hallucinated tool"),
+        *("wrong tool", "wrong argument", "repeated action", "invalid in this world"),
     }
 )
-"""Failures that leave the world as it was: progress after one of them means that the agent has recovered from it."""
+"""Failures that can be made good: progress after one of them means that the agent has, unless it cost some return."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -212,7 +212,7 @@ def _find(explorer: Explorer, target: str) -> tuple[Any, list[int]]:
         if fits and match is not None and match[3] in (None, number):
             called.append(thing)
     if not called:
-        raise CommandError(f"You have seen nothing that is called {target[:40]}.")
+        raise CommandError(f"You have seen nothing that is called {target[:40]}.", "wrong argument")
     lying = [(thing, index) for thing in called if (index := explorer.at(thing)) is not None]
     if not lying:
         held = any(thing is explorer.level.carrying for thing in called)

@@ -33,12 +33,12 @@ eat THING: some things can be eaten
 
 _VERBS = frozenset(
     {
-        *("look", "l", "inventory", "i", "examine", "x", "goal", "go", "north", "south", "east", "west"),
+        *("look", "l", "inventory", "examine", "x", "goal", "go", "north", "south", "east", "west"),
         *("n", "s", "e", "w", "take", "pick", "get", "drop", "put", "insert", "open", "close", "unlock"),
         *("lock", "eat", "drink", "prepare", "cook", "slice", "chop", "dice", "cut", "wait", "z"),
     }
 )
-"""First words of the commands that TextWorld's games know."""
+"""First words of the commands that TextWorld's games know; ``i`` is left out, which most prose begins with."""
 
 _COOKING_RULES = """\
 cook THING with PLACE: a stove fries, an oven roasts, a BBQ grills; what is cooked twice burns

@@ -1,4 +1,4 @@
-"""What is wrong with calls that could be carried out and are not the right ones."""
+"""What is wrong with calls that are not the right ones."""
 
 from __future__ import annotations
 
@@ -24,6 +24,19 @@ def stray(call: Call, right: Iterable[Call]) -> Fault | Literal[""]:
     if call in calls:
         return ""
     return "wrong argument" if any(call.name == other.name for other in calls) else "wrong tool"
+
+
+def refused(call: Call, right: Iterable[Call]) -> Fault:
+    """The fault of a call that the world did not allow.
+
+    Args:
+        call: What the agent called.
+        right: The calls of the solution.
+
+    >>> refused(Call("add", {"n": 2}), [Call("add", {"n": 1})]), refused(Call("drop"), [Call("add", {"n": 1})])
+    ('wrong argument', 'invalid in this world')
+    """
+    return "wrong argument" if stray(call, right) == "wrong argument" else "invalid in this world"
 
 
 def compare_names(ours: Counter[str], theirs: Counter[str]) -> Fault:

@@ -12,7 +12,7 @@ from acenv.envs.base import ConversationEnv, Difficulty, Outcome, Split
 from acenv.envs.tools.calls import Call, CallError, dump_json, parse_calls
 from acenv.envs.tools.domains import TOOLS
 from acenv.envs.tools.draft import Task
-from acenv.envs.tools.faults import stray
+from acenv.envs.tools.faults import refused, stray
 from acenv.envs.tools.furnish import furnish
 from acenv.envs.tools.generator import generate
 from acenv.envs.tools.scoring import Goal, exact, same_answer
@@ -56,6 +56,7 @@ class Episode:
         counted: Which of them count: a change does if all that it rests on was read before.
         recall: The share of the needed steps that count.
         stray: Whether a change was made that is no step of the solution.
+        harm: What was wrong with the first of these changes.
         right: Facts of the goal that hold.
         damage: Changes that should not have been made and still stand.
         answered: Whether the answer was right.
@@ -72,6 +73,7 @@ class Episode:
     counted: list[bool]
     recall: float = 0.0
     stray: bool = False
+    harm: Fault | Literal[""] = ""
     right: int = 0
     damage: int = 0
     answered: bool = False
@@ -169,9 +171,10 @@ class ToolSandboxEnv(ConversationEnv[Task, Episode]):
             if call.name == "finish" and not FINISH.complaint(call.arguments):
                 answer = self.task.answer
                 episode.answered = answer is not None and same_answer(call.arguments.get("answer", ""), answer)
-                undone = episode.recall < 1 or episode.right < episode.goal.total
-                if undone and not fault:
-                    fault = "gave up early"
+                if episode.recall < 1 or episode.right < episode.goal.total:
+                    fault = fault or "gave up early"
+                elif episode.damage:  # all was done, and something else too
+                    fault = fault or episode.harm or "wrong tool"
                 return Outcome("", self._score(), terminated=True, valid=valid, fault=fault)
             observation, accepted, found = self._carry_out(call)
             observations.append(observation)
@@ -209,6 +212,10 @@ class ToolSandboxEnv(ConversationEnv[Task, Episode]):
 
     # Inside ----------------------------------------------------------------------------------------------------------
 
+    @property
+    def _right(self) -> list[Call]:
+        return [step.call for step in self.task.steps]
+
     def _carry_out(self, call: Call) -> tuple[str, bool, Fault | Literal[""]]:
         """Validate and run one call; the observation, whether the call was carried out, and what was wrong with it."""
         episode = self.state
@@ -227,11 +234,14 @@ class ToolSandboxEnv(ConversationEnv[Task, Episode]):
             observation = dump_json(spec.run(episode.world, call.arguments))
         except ToolError as error:
             episode.tool_errors += 1
-            return dump_json({"error": str(error)}), False, "invalid in this world"
+            return dump_json({"error": str(error)}), False, refused(call, self._right)
         if len(observation) > MAX_OBSERVATION:
             observation = dump_json({"error": f"the result has {len(observation)} characters: ask for less."})
         useful = self._note_change(call) if spec.writes else self._note_reading(call, observation)
-        return observation, True, "" if useful else stray(call, (step.call for step in self.task.steps))
+        fault = "" if useful else stray(call, self._right)
+        if spec.writes:
+            episode.harm = episode.harm or fault
+        return observation, True, fault
 
     def _note_reading(self, call: Call, observation: str) -> bool:
         """Whether it is one of the readings that the task needs."""

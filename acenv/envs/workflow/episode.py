@@ -63,6 +63,7 @@ class WorkflowEnv(RecordedEnv[WorkflowTask, WorkflowState]):
     ``info["labels"]`` has the ``task``: the official split, or the kind of generated task.
     """
 
+    wrong_end = "wrong graph"
     splits: ClassVar[tuple[str, ...]] = ()
     """The official splits of this family."""
 

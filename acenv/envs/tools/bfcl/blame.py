@@ -38,7 +38,9 @@ def breach(call: Call, tools: Iterable[Mapping[str, Any]]) -> Fault | Literal[""
         call: What the agent called.
         tools: The tools on offer, as chat APIs take them.
     """
-    function = next((t["function"] for t in tools if same_name(call.name, t["function"]["name"])), None)
+    functions = (tool.get("function") for tool in tools)
+    known = (f for f in functions if isinstance(f, Mapping) and isinstance(f.get("name"), str))
+    function = next((f for f in known if same_name(call.name, f["name"])), None)
     if function is None:
         return "hallucinated tool"
     return "schema violation" if _breaks(call, function.get("parameters")) else ""
@@ -49,4 +51,6 @@ def _breaks(call: Call, parameters: Any) -> bool:
     if not isinstance(parameters, Mapping):
         return False
     known, needed = parameters.get("properties") or {}, parameters.get("required") or ()
+    if not isinstance(known, Mapping) or not isinstance(needed, (list, tuple)):  # a foreign schema
+        return False
     return any(name not in known for name in call.arguments) or any(name not in call.arguments for name in needed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Literal
@@ -15,7 +16,7 @@ from acenv.envs.tools.bfcl.worlds import Backend, SandboxBackend
 from acenv.envs.tools.calls import Call, CallError
 from acenv.envs.tools.domains import TOOLS
 from acenv.envs.tools.draft import Task
-from acenv.envs.tools.faults import compare_names
+from acenv.envs.tools.faults import compare_names, refused
 from acenv.types import Fault, Tool
 
 MAX_TURN_STEPS = 20
@@ -24,6 +25,9 @@ MAX_TURN_STEPS = 20
 
 MAX_OBSERVATION = 50_000
 """Longest results of one message, in characters; right calls of the official data have up to 32,000."""
+
+_CALL_BEGINS = re.compile(r"\{|\w\(\w{1,60}=")
+"""What looks like the beginning of a call, in JSON or in Python's notation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,7 @@ class Dialogue:
             calls = parse_answer(text)
         except CallError:
             # A message without a call ends the turn; one with a call that is broken was not meant to.
-            return self._end_turn(task, "unparsable" if "{" in text else "")
+            return self._end_turn(task, "unparsable" if _CALL_BEGINS.search(text) else "")
         results = []
         valid = True
         fault: Fault | Literal[""] = ""
@@ -89,7 +93,7 @@ class Dialogue:
             results.append(result)
             valid = valid and accepted
             if not accepted and not fault:
-                fault = breach(call, self._offered(task)) or "invalid in this world"
+                fault = breach(call, self._offered(task)) or refused(call, task.turns[self.turn].calls)
         self.made += calls
         self.results += results
         if self._too_many():

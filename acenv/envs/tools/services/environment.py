@@ -10,7 +10,7 @@ import numpy as np
 
 from acenv.envs.base import ConversationEnv, Difficulty, Outcome, Split, pick
 from acenv.envs.tools.calls import Call, CallError
-from acenv.envs.tools.faults import stray
+from acenv.envs.tools.faults import refused, stray
 from acenv.envs.tools.scoring import same_answer
 from acenv.envs.tools.services.protocol import ERROR, parse_action, say
 from acenv.envs.tools.services.service import CHECK, FINISH, Refusal, Service, ServiceState, ServiceTask, match
@@ -165,10 +165,10 @@ class ServiceEnv(ConversationEnv[ServiceTask, ServiceState]):
             reply = service.respond(state.world, call)
         except Refusal as error:
             state.tool_errors += 1
-            return str(error), True, "invalid in this world", None
+            return str(error), True, refused(call, task.plan), None
         except ToolError as error:
             state.tool_errors += 1
-            return f"{ERROR}{error}", False, "invalid in this world", None
+            return f"{ERROR}{error}", False, refused(call, task.plan), None
         if call.name == FINISH.name:
             state.finished, state.answer = True, reply.result
         elif len(reply.text) > MAX_OBSERVATION:

@@ -79,10 +79,10 @@ VERBS = frozenset(
     {
         *("go", "walk", "move", "open", "close", "take", "get", "pick", "put", "place", "heat", "cool"),
         *("clean", "wash", "slice", "cut", "use", "turn"),
-        *("examine", "look", "inventory", "i", "check"),
+        *("examine", "look", "inventory", "check"),
     }
 )
-"""First words of the commands."""
+"""First words of the commands; ``i`` is left out, which most prose begins with."""
 
 _NOT_WORDS = re.compile(r"[^\w\s/]+|_")
 _ARTICLES = frozenset({"the", "a", "an"})
