@@ -8,6 +8,7 @@ from dataclasses import dataclass
 DEFINITIONS: Mapping[str, str] = {
     "infrastructure": "The machinery failed (a policy, an environment or a record), and the episode was not scored.",
     "context overflow": "The conversation no longer fitted into the model's context, so no action could be asked for.",
+    "dead end": "An action brought the world to a state from which the goal cannot be reached: lost, died, used up.",
     "runaway text": "A message went on in the same few words until it was cut at the limit of tokens or characters.",
     "cut off by length": "A message ran into the limit of tokens or of characters, and brought nothing as it was.",
     "unparsable": "No action, call or answer could be read from a message.",
@@ -17,7 +18,6 @@ DEFINITIONS: Mapping[str, str] = {
     "wrong argument": "The right tool or command was used with a value that is wrong, or that names nothing there is.",
     "repeated action": "The same action, or the same cycle of up to four, was taken three times in a row to no avail.",
     "invalid in this world": "An action was understood, and the present state of the world does not allow it.",
-    "dead end": "An action brought the world to a state from which the goal cannot be reached: lost, died, used up.",
     "gave up early": "The agent ended the task, or a turn of it, while something was still to be done.",
     "wrong graph": "The workflow that was given is not the right one: nodes or edges are missing, wrong or too many.",
     "wrong answer": "An answer, or an act that counts as one such as a purchase, ended the episode and was not right.",
@@ -26,8 +26,8 @@ DEFINITIONS: Mapping[str, str] = {
 }
 """A sentence on each kind of failure, in order of precedence: what explains an episode best comes first.
 
-Faults of the machinery come before those of the form of a message, these before a wrong choice, and that before what
-only says how the episode ended.
+Faults of the machinery come before all others, then what can no longer be mended, then the form of a message, then a
+wrong choice, and at last what only says how the episode ended.
 """
 
 FAILURES: tuple[str, ...] = tuple(DEFINITIONS)

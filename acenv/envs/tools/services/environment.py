@@ -106,11 +106,11 @@ class ServiceEnv(ConversationEnv[ServiceTask, ServiceState]):
         observation, valid, fault, call = self._carry_out(action)
         state.best = max(state.best, service.progress(self.task, state))
         if state.finished:
-            missing = not all(state.matched[:-1])
-            lost = missing and self.metrics()["success"] < 1.0
-            return Outcome("", state.best, terminated=True, valid=valid, fault="gave up early" if lost else fault)
+            return Outcome("", state.best, terminated=True, valid=valid, fault=fault or self._end_fault())
         if call is not None and state.best == before:
             fault = stray(call, self.task.plan)
+            if service.tools[call.name].writes:
+                state.harm = state.harm or fault
         return Outcome(observation, state.best, valid=valid, fault=fault)
 
     def expert_action(self) -> str:
@@ -135,6 +135,17 @@ class ServiceEnv(ConversationEnv[ServiceTask, ServiceState]):
         }
 
     # Inside ----------------------------------------------------------------------------------------------------------
+
+    def _end_fault(self) -> Fault | Literal[""]:
+        """What ``finish`` came too early for, or could no longer mend; empty where only the answer can be wrong."""
+        metrics = self.metrics()
+        if metrics["success"] == 1.0:
+            return ""
+        task, state = self.task, self.state
+        if self.services[task.domain].next_call(task, state).name != FINISH.name:
+            return "gave up early"
+        asked = "answer" in task.plan[-1].arguments
+        return "" if asked and not metrics["answer_correct"] else state.harm
 
     def _carry_out(self, action: str) -> tuple[str, bool, Fault | Literal[""], Call | None]:
         """Parse, validate and run one call.

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from acenv.envs.base import Difficulty, Split
 from acenv.envs.tools.calls import Call, dump_json
 from acenv.envs.tools.tooling import ToolError, ToolSpec, tool
+from acenv.types import Fault
 
 Level = Literal["easy", "hard"]
 """AgentBoard's split of tasks, by the number of subgoals."""
@@ -75,6 +76,7 @@ class ServiceState:
         parse_errors: Messages without a call that could be understood.
         schema_errors: Calls of unknown tools, or with arguments that break the schema.
         tool_errors: Calls that the service refused.
+        harm: What was wrong with the first call that changed something and brought nothing.
     """
 
     world: Any
@@ -87,6 +89,7 @@ class ServiceState:
     parse_errors: int = 0
     schema_errors: int = 0
     tool_errors: int = 0
+    harm: Fault | Literal[""] = ""
 
 
 class Service(ABC):
