@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -55,21 +55,28 @@ class RunStore:
         Raises:
             RunError: The folder holds a run of other settings, another process writes to it, or it cannot be written.
         """
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            lock = (self.folder / ".lock").open("ab")
-        except OSError as error:
-            raise RunError(f"cannot write to the run folder {self.folder}: {error.strerror or error}") from error
+        with ExitStack() as opened:  # Nothing stays open, and locked, where this fails.
+            try:
+                self._files = self._open(opened)
+            except OSError as error:
+                raise RunError(f"cannot write to the run folder {self.folder}: {error.strerror or error}") from error
+            opened.pop_all()
+        return self
+
+    def _open(self, opened: ExitStack) -> _Files:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lock = opened.enter_context((self.folder / ".lock").open("ab"))
         _take_lock(lock, self.folder)
         if (self.folder / MANIFEST).exists():
             self._check_same_run(read_manifest(self.folder))
         for name in (TRANSCRIPTS, EPISODES):
             _cut_torn_line(self.folder / name)
         _write_atomically(self.folder / MANIFEST, json.dumps(self.manifest, indent=2, ensure_ascii=False) + "\n")
-        transcripts = (self.folder / TRANSCRIPTS).open("ab")
+        # Unbuffered: what the disk refuses must not be tried again when the file is closed.
+        transcripts = opened.enter_context((self.folder / TRANSCRIPTS).open("ab", buffering=0))
+        episodes = opened.enter_context((self.folder / EPISODES).open("ab", buffering=0))
         self.finished = _finished(read_index(self.folder), transcripts.tell())
-        self._files = _Files((self.folder / EPISODES).open("ab"), transcripts, lock)
-        return self
+        return _Files(episodes, transcripts, lock)
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
         if self._files is not None:
@@ -86,11 +93,8 @@ class RunStore:
         if self._files is None:
             raise RunError("the run store is closed: use it in a 'with' block")
         try:
-            offset = self._files.transcripts.tell()
-            self._files.transcripts.write(write_transcript(transcript))
-            self._files.transcripts.flush()
-            self._files.episodes.write(write_episode(episode, offset))
-            self._files.episodes.flush()
+            offset = _append(self._files.transcripts, write_transcript(transcript))
+            _append(self._files.episodes, write_episode(episode, offset))
         except OSError as error:
             raise RunError(
                 f"cannot append to the run in {self.folder}: {error.strerror or error}. "
@@ -111,6 +115,20 @@ class RunStore:
         merged_ids = list(dict.fromkeys([*there.get("env_ids", []), *self.manifest.get("env_ids", [])]))
         self.manifest["env_ids"] = merged_ids
         self.manifest["created"] = there.get("created", self.manifest.get("created"))
+
+
+def _append(file: IO[bytes], line: bytes) -> int:
+    """Write a line whole or not at all, and give the place where it begins."""
+    place = file.seek(0, os.SEEK_END)
+    rest = memoryview(line)
+    try:
+        while rest:
+            rest = rest[os.write(file.fileno(), rest) :]
+    except OSError:
+        with suppress(OSError):  # Should this fail too, the next start cuts off the torn line.
+            file.truncate(place)
+        raise
+    return place
 
 
 def _finished(index: EpisodeIndex, written: int) -> set[Key]:

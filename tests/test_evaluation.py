@@ -2,11 +2,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import random
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -260,44 +255,6 @@ def test_a_run_is_taken_up_again_and_refuses_another_policy(tmp_path: Path) -> N
     assert len((tmp_path / "episodes.jsonl").read_text().splitlines()) == 20
     with pytest.raises(RunError, match="policy.name"):
         acenv.evaluate("quick", "oracle", range(5), out=tmp_path, env_kwargs=EASY)
-
-
-KILLED = """
-import sys, time, acenv
-from acenv.types import Decision
-class Slow:
-    name, capacity = "slow", 3
-    def act(self, batch):
-        time.sleep(0.004)
-        return [Decision(r.expert()) for r in batch]
-acenv.evaluate("quick", Slow(), range(12), out=sys.argv[1], env_kwargs={"difficulty": "easy"})
-"""
-
-
-def test_a_killed_run_loses_and_repeats_nothing(tmp_path: Path) -> None:
-    rng = random.Random(0)
-    kills = 0
-    for _ in range(30):
-        process = subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path / "run")])
-        path = tmp_path / "run" / "episodes.jsonl"
-        while process.poll() is None and not path.exists():
-            time.sleep(0.005)
-        time.sleep(rng.uniform(0.0, 0.12))
-        if process.poll() is not None:
-            break
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-        kills += 1
-    assert kills >= 2
-    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "run")], check=True)
-    results = Results.load(tmp_path / "run")
-    undisturbed = acenv.evaluate("quick", Expert(3), range(12), env_kwargs=EASY)
-    assert [(e.key, e.return_, e.length) for e in strip(results)] == [
-        (e.key, e.return_, e.length) for e in strip(undisturbed)
-    ]
-    assert len((tmp_path / "run" / "episodes.jsonl").read_text().splitlines()) == 48
-    for key in undisturbed.returns():
-        assert results.transcript(key) == undisturbed.transcript(key)
 
 
 def test_a_record_that_cannot_be_scored_is_an_error_and_no_zero(tmp_path: Path) -> None:
