@@ -78,10 +78,10 @@ def test_what_is_not(text: str) -> None:
     ids=lambda text: text[:8],
 )
 def test_hostile_texts_are_refused_in_no_time(text: str) -> None:
-    start = time.process_time()
+    start = time.thread_time()
     with pytest.raises(CallError):
         parse_answer(text)
-    assert time.process_time() - start < 0.1
+    assert time.thread_time() - start < 0.3  # Not a measure of speed: backtracking would take hours.
 
 
 @given(st.text(alphabet="fg.(){}[]=,:'\"\\1-*/ \n`ax", max_size=60))
