@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,10 @@ def began(folder: Path) -> int:
     return path.stat().st_mtime_ns if path.exists() else 0
 
 
+def changed(folder: Path, before: int) -> bool:
+    return began(folder) != before
+
+
 def tear(path: Path, rng: random.Random) -> None:
     """Take some bytes of the last line away, as a machine does that goes down while it writes."""
     data = path.read_bytes() if path.exists() else b""
@@ -123,7 +128,7 @@ def kill_and_finish(
         process = start(folder, *more)
         if killed < kills:
             if rng.random() < 0.9:
-                wait_for(lambda: began(folder) != before, process)
+                wait_for(partial(changed, folder, before), process)
                 time.sleep(rng.uniform(0.0, 0.3))
             else:
                 time.sleep(rng.uniform(0.0, 2.0))
@@ -228,7 +233,7 @@ def test_a_second_process_is_refused_and_the_first_goes_on(
     tmp_path: Path, undisturbed: dict[tuple[str, int], tuple[Any, bytes]]
 ) -> None:
     first = start(tmp_path)
-    wait_for(lambda: began(tmp_path) > 0, first)
+    wait_for(partial(changed, tmp_path, 0), first)
     os.kill(first.pid, signal.SIGSTOP)  # It must not be through before the second begins.
     try:
         assert "another process is writing to the run" in refuse(start(tmp_path))

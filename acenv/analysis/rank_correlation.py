@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtri
-from scipy.stats import permutation_test, rankdata
 
 from acenv.analysis.statistics import Floats, Interval, holm, percentile_interval
 
@@ -134,6 +133,8 @@ def between_points(x: npt.ArrayLike, y: npt.ArrayLike, *, confidence: float = 0.
     >>> found.rho.estimate, round(found.rho.low, 2), round(found.p_value, 3)
     (1.0, -0.22, 0.017)
     """
+    from scipy.stats import permutation_test, rankdata  # takes longer to import than all the rest of acenv
+
     pairs = np.array([x, y], dtype=np.float64)
     pairs = pairs[:, np.isfinite(pairs).all(axis=0)]
     count = pairs.shape[1]
@@ -192,6 +193,8 @@ def _sums(x: Floats, y: Floats) -> Floats:
     Returns:
         Shape [3, rows].
     """
+    from scipy.stats import rankdata
+
     there = np.isfinite(x) & np.isfinite(y)
     count = there.sum(axis=1, keepdims=True)
     ranks = []
