@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -164,6 +165,75 @@ def lines(points: Sequence[Point], dose: Dose) -> dict[str, list[Point]]:
             name = " · ".join(part for part in parts if part)
         found.setdefault(name, []).append(point)
     return {name: sorted(line, key=lambda p: position(p, dose) or 0.0) for name, line in found.items()}
+
+
+def points_of(versions: Mapping[str, tuple[Mapping[str, Any], EnvComparison]]) -> tuple[Point, ...]:
+    """The points of a comparison of versions that no grid made: doses and families are read off their manifests.
+
+    A family has the same methods in the same order; options in which its members differ, other than bits and
+    sparsity, tell families apart.
+
+    Args:
+        versions: Manifest (``compression.json``) and overall comparison of each, by name. One whose manifest does not
+            say what was done has no dose.
+    """
+    steps = {name: _steps(manifest) for name, (manifest, _) in versions.items()}
+    variants: dict[tuple[str, str], set[str]] = {}
+    for passes in steps.values():
+        for method, options in passes:
+            for option, value in options.items():
+                variants.setdefault((method, option), set()).add(str(value))
+    found = []
+    for name, (manifest, overall) in versions.items():
+        series, bits, sparsity = [], None, None
+        for method, options in steps[name]:
+            bits, sparsity = options.get("bits", bits), options.get("sparsity", sparsity)
+            told = [
+                f"{option}={value}"
+                for option, value in options.items()
+                if option not in ("bits", "sparsity") and len(variants[method, option]) > 1
+            ]
+            series.append(":".join([method, *([",".join(told)] if told else [])]))
+        measured = {k: from_number(v) for k, v in (manifest.get("measured") or {}).items() if _is_number(v)}
+        found.append(
+            Point(
+                version=name,
+                series="+".join(series),
+                method=str(manifest.get("method", "")),
+                calibration=str((manifest.get("calibration") or {}).get("spec") or ""),
+                bits=int(bits) if _is_number(bits) and bits else None,
+                sparsity=float(sparsity) if _is_number(sparsity) else None,
+                suite="",
+                difficulty="",
+                measured_bits=measured.get("bits_per_weight", math.nan),
+                measured_sparsity=measured.get("sparsity", math.nan),
+                megabytes=measured.get("disk_bytes", math.nan) / 1e6,
+                divergence=measured.get("kl_from_dense", math.nan),
+                overall=overall,
+            )
+        )
+    return tuple(found)
+
+
+def _steps(manifest: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Name and options of each pass."""
+    passes = manifest.get("passes")
+    found = []
+    for step in passes if isinstance(passes, list) else ():
+        if isinstance(step, Mapping) and isinstance(step.get("settings"), Mapping):
+            options = {str(k): v for k, v in step["settings"].items()}
+            own = {k: json.dumps(step[k]) for k in ("overrides", "ignore") if step.get(k)}
+            found.append((str(step.get("name", "")), options | own))
+    return found
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def families(points: Sequence[Point], dose: Dose) -> dict[str, list[Point]]:
+    """The lines that have two doses or more: what one method does at several strengths."""
+    return {name: line for name, line in lines(points, dose).items() if len({position(p, dose) for p in line}) > 1}
 
 
 def position(point: Point, dose: Dose) -> float | None:

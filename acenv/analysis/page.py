@@ -8,7 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from acenv.analysis.plots import MissingLibraryError
+from acenv.analysis.charts.style import MissingLibraryError
 
 
 def render(template: str, **values: Any) -> str:

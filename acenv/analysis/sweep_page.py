@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import acenv
-from acenv.analysis import plots
+from acenv.analysis.charts import plot_dose, to_svg
+from acenv.analysis.charts.catalog import dose_text
+from acenv.analysis.definitions import SWEEP_DEFINITIONS
 from acenv.analysis.dose import Dose, Point, Sweep, lines
-from acenv.analysis.figures import to_svg
 from acenv.analysis.page import render, write
+from acenv.analysis.provenance import Provenance, as_text
 from acenv.analysis.verdict import format_size, interval_text
-
-if TYPE_CHECKING:
-    from markupsafe import Markup
+from acenv.analysis.words import number
 
 COLUMNS = ("version", "bits asked", "zeros asked", "bits", "zeros", "MB", "KL", "retained", "difference", "p", "noise")
 """What :func:`row` gives, less the method, which stands below the version's name."""
@@ -50,10 +48,12 @@ def write_sweep_page(sweep: Sweep, path: Path, reports: Mapping[str, str]) -> Pa
         difficulty_plots=list(_difficulty_plots(sweep)),
         columns=COLUMNS,
         failed=sorted(sweep.failed.items()),
-        left_out=sweep.left_out,
-        settings=list(_settings(sweep)),
-        acenv_version=acenv.__version__,
-        created=sweep.created or "an unknown date",
+        made=Provenance(
+            settings=list(_settings(sweep)),
+            definitions=SWEEP_DEFINITIONS,
+            left_out=sweep.left_out,
+            created=sweep.created or "an unknown date",
+        ),
     )
     return write(page, path)
 
@@ -70,11 +70,11 @@ def row(point: Point) -> list[str]:
         point.version,
         made,
         *asked,
-        _number(point.measured_bits, ".2f"),
-        _number(point.measured_sparsity, ".0%"),
+        number(point.measured_bits, ".2f"),
+        number(point.measured_sparsity, ".0%"),
         "–" if math.isnan(point.megabytes) else format_size(point.megabytes),
-        _number(point.divergence, ".3f"),
-        f"{_number(kept.estimate, '.1%')} {_percent_bounds(point)}".strip(),
+        number(point.divergence, ".3f"),
+        f"{number(kept.estimate, '.1%')} {_percent_bounds(point)}".strip(),
         interval_text(point.overall.difference),
         "<.001" if p < 0.001 else f"{p:.3f}",
         "–" if point.in_noise is None else "inside" if point.in_noise else "outside",
@@ -84,10 +84,6 @@ def row(point: Point) -> list[str]:
 def _percent_bounds(point: Point) -> str:
     kept = point.retention
     return "" if math.isnan(kept.low) else f"[{kept.low:.1%}, {kept.high:.1%}]"
-
-
-def _number(value: float, form: str) -> str:
-    return "–" if math.isnan(value) else format(value, form)
 
 
 def _place(sweep: Sweep, suite: str, difficulty: str, report: str) -> dict[str, Any]:
@@ -105,34 +101,30 @@ def _place(sweep: Sweep, suite: str, difficulty: str, report: str) -> dict[str, 
     }
 
 
-def _difficulty_plots(sweep: Sweep) -> Iterator[tuple[Markup, str]]:
+def _difficulty_plots(sweep: Sweep) -> Iterator[dict[str, str]]:
     """One for each suite and method, with a line a version."""
-    for number, (suite, series) in enumerate(dict.fromkeys((p.suite, p.series) for p in sweep.points)):
+    for i, (suite, series) in enumerate(dict.fromkeys((p.suite, p.series) for p in sweep.points)):
         points = [p for p in sweep.points if (p.suite, p.series) == (suite, series)]
         if len({p.difficulty for p in points}) > 1:
-            for svg, caption in _plots(points, ("difficulty",), math.nan, f"harder{number}"):
-                yield svg, f"{suite}, {series}. {caption}"
+            for chart in _plots(points, ("difficulty",), math.nan, f"harder{i}"):
+                yield {**chart, "caption": f"{suite}, {series}. {chart['caption']}"}
 
 
-def _plots(points: Sequence[Point], doses: Sequence[Dose], reach: float, name: str) -> Iterator[tuple[Markup, str]]:
+def _plots(points: Sequence[Point], doses: Sequence[Dose], reach: float, name: str) -> Iterator[dict[str, str]]:
     from markupsafe import Markup
 
     for dose in doses:
         drawn = lines(points, dose)
         if not drawn:
             continue
-        words = "; ".join(
-            f"{line} "
-            + ", ".join(f"{getattr(p, dose)}: {_number(p.retention.estimate, '.0%')} {_percent_bounds(p)}" for p in of)
-            for line, of in drawn.items()
-        )
-        figure = plots.plot_dose(drawn, dose, reach)
-        yield Markup(to_svg(figure, f"Retained return against {dose}. {words}", f"{name}-{dose}")), _CAPTIONS[dose]
+        words = f"Retained return against {dose}. {dose_text(drawn, dose)}"
+        svg = Markup(to_svg(plot_dose(drawn, dose, reach), words, f"{name}-{dose}"))
+        yield {"svg": svg, "caption": _CAPTIONS[dose]}
 
 
 def _settings(sweep: Sweep) -> Iterator[tuple[str, str]]:
     for name, value in sweep.settings.items():
-        yield name.replace("_", " "), value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        yield name.replace("_", " "), as_text(value)
     if not math.isnan(sweep.megabytes):
         yield "original on disk", f"{format_size(sweep.megabytes)} MB"
     yield "versions", ", ".join(f"{name} {version}" for name, version in sweep.versions.items())

@@ -114,7 +114,8 @@ def bench(
     as_json: Json = False,
 ) -> None:
     """Compress a model in several ways, let all versions act, compare them, and write a report."""
-    from acenv.studies.bench import DEFAULT_METHODS, BenchSettings, costs
+    from acenv.analysis.report_data import costs
+    from acenv.studies.bench import DEFAULT_METHODS, BenchSettings
     from acenv.studies.bench import bench as run_bench
 
     settings = BenchSettings(

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from acenv.analysis.attribution import Attribution
 from acenv.analysis.comparison import Comparison, compare, compare_all
 from acenv.analysis.cost import Cost, cost_of
 from acenv.analysis.replay import Replay
@@ -227,6 +228,7 @@ def load_bench(folder: str | Path) -> ReportData:
         stopping=Stopping.from_dict(compared["stopping"]) if compared.get("stopping") else None,
         created=reference.manifest.get("created", ""),
         versions=versions() | reference.manifest.get("versions", {}),
+        folder=str(folder),
     )
 
 
@@ -235,12 +237,6 @@ def _noise(data: Mapping[str, Any]) -> dict[str, Comparison]:
     if "overall" in data:
         return {"batch size": Comparison.from_dict(data)}
     return {changed: Comparison.from_dict(comparison) for changed, comparison in data.items()}
-
-
-def costs(data: ReportData) -> dict[str, Cost]:
-    """What each model of a report takes, the original first."""
-    found = {DENSE: data.cost} | {c.name: c.cost for c in data.candidates}
-    return {name: cost for name, cost in found.items() if cost is not None}
 
 
 def _original_cost(folder: Path, candidates: Sequence[Candidate], reference: Results) -> Cost:
@@ -255,7 +251,7 @@ def candidate(folder: Path, slug: str, results: Results, comparison: Comparison,
     """A version for the report.
 
     Args:
-        folder: Holds its checkpoint, and its internals if there are any.
+        folder: Holds its checkpoint, and its internals and what its decisions cost, if those are known.
         slug: Its name.
         results: Its episodes.
         comparison: Those against the original's.
@@ -266,6 +262,7 @@ def candidate(folder: Path, slug: str, results: Results, comparison: Comparison,
     """
     manifest = read_json(folder / "checkpoints" / slug / MANIFEST, f"has lost the checkpoint {slug}")
     internals = folder / "internals" / f"{slug}.json"
+    attribution = folder / "attribution" / f"{slug}.json"
     return Candidate(
         name=slug,
         method=" · ".join(part for part in (manifest["method"], manifest["calibration"].get("spec")) if part),
@@ -274,6 +271,7 @@ def candidate(folder: Path, slug: str, results: Results, comparison: Comparison,
         replay=Replay.from_dict(read_json(internals, "is damaged")) if internals.exists() else None,
         manifest=manifest,
         cost=cost_of(comparison.overall.candidate.estimate, run, manifest.get("measured")),
+        attribution=Attribution.from_dict(read_json(attribution, "is damaged")) if attribution.exists() else None,
     )
 
 

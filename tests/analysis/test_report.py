@@ -18,9 +18,9 @@ pytest.importorskip("matplotlib")
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acenv.analysis import plots
+from acenv.analysis import charts as plots
+from acenv.analysis.charts import to_svg
 from acenv.analysis.comparison import Comparison, compare, compare_all
-from acenv.analysis.figures import to_svg
 from acenv.analysis.replay import EpisodeInternals, Histogram, Replay
 from acenv.analysis.report import Candidate, ReportData, render_report, write_report
 from acenv.analysis.statistics import Interval
@@ -44,7 +44,9 @@ class Page(HTMLParser):
         self.cells: dict[str, list[list[str]]] = {}
         self.scripts: list[str] = []
         self.text = ""
+        self.sections: dict[str, str] = {}
         self._table = ""
+        self._section = ""
         self.feed(text)
         self.close()
         assert not self.stack, f"never closed: {self.stack}"
@@ -53,6 +55,8 @@ class Page(HTMLParser):
         self.elements.append((tag, dict(attrs)))
         if tag not in VOID:
             self.stack.append(tag)
+        if tag == "section":
+            self._section = dict(attrs).get("id") or ""
         if tag == "table":
             self._table = dict(attrs).get("id") or ""
             self.cells[self._table] = []
@@ -72,6 +76,7 @@ class Page(HTMLParser):
             self.scripts[-1] += data
         elif "style" not in self.stack:
             self.text += data
+            self.sections[self._section] = self.sections.get(self._section, "") + data
         if "td" in self.stack or "th" in self.stack:
             self.cells[self._table][-1][-1] += data + " "
 
@@ -79,6 +84,18 @@ class Page(HTMLParser):
     def payload(self) -> dict[str, Any]:
         loaded: dict[str, Any] = json.loads(self.scripts[0])
         return loaded
+
+
+SECTIONS_WITHOUT_DATA = {
+    "frontier": "acenv bench",
+    "dose": "acenv bench --methods gptq:bits=4 gptq:bits=3",
+    "needle": "grid",
+    "internals": "acenv replay BENCH",
+    "prediction": "acenv replay BENCH",
+    "attribution": "acenv attribute BENCH --method c0",
+    "cost": "acenv bench",
+}
+"""What is said where nothing but two runs is there."""
 
 
 def run(name: str, returns: dict[str, Sequence[float]], text: str = "call", transcripts: bool = True) -> Results:
@@ -186,8 +203,8 @@ def test_is_accessible(page: Page) -> None:
     assert tags.count("caption") == tags.count("table") >= 4
     assert all(a.get("scope") in ("row", "col") for tag, a in page.elements if tag == "th")
     drawings = [a for tag, a in page.elements if tag == "svg"]
-    # Overall, two environments, the frontier; two ranks, three rankings, the energy.
-    assert len(drawings) == 10
+    # Overall, two environments, the frontier; two ranks, three rankings, the energy; failures of both; the cost.
+    assert len(drawings) == 12
     assert all(a.get("role") == "img" and len(a.get("aria-label") or "") > 20 for a in drawings)
     headings = [int(tag[1]) for tag in tags if re.fullmatch("h[1-6]", tag)]
     assert headings[0] == 1 and headings.count(1) == 1
@@ -196,7 +213,9 @@ def test_is_accessible(page: Page) -> None:
 
 def test_sections_come_in_order(page: Page) -> None:
     sections = [a["id"] for tag, a in page.elements if tag == "section"]
-    assert sections == ["verdict", "retention", "returns", "internals", "viewer", "made"]
+    evidence = ["internals", "prediction", "failures", "attribution", "cost"]
+    sections.remove(next(name for name in ("viewer", "episodes") if name in sections))
+    assert sections == ["verdict", "retention", "frontier", "dose", "needle", *evidence, "made"]
 
 
 def test_verdict_comes_first_and_names_the_checkpoint_to_take(page: Page) -> None:
@@ -262,9 +281,9 @@ def test_deep_links_lead_to_the_filters(page: Page) -> None:
 def test_bare_runs_make_a_page() -> None:
     page = Page(render_report(bare(REFERENCE, run("same", {TOOLS: [1.0] * 60}))))
     assert "No episode was lost" in page.text and not page.scripts
-    sections = [a["id"] for tag, a in page.elements if tag == "section"]
-    assert "internals" not in sections
     assert "noise floor (" not in page.text
+    for section, command in SECTIONS_WITHOUT_DATA.items():
+        assert command in page.sections[section], section
     assert page.cells["retention-table"][2][-3:] == ["– ", "– ", "– "]
     assert page.cells["retention-table"][2][3].strip() == "not run"
     assert "its size on disk was not recorded" in page.text
@@ -420,6 +439,6 @@ def test_svg_follows_the_theme_and_keeps_any_name_as_text() -> None:
 
 
 def test_plots_refuse_to_be_empty() -> None:
-    for draw in (plots.plot_frontier, plots.plot_energy, plots.plot_effective_rank, plots.plot_returns):
+    for draw in (plots.plot_frontier, plots.plot_energy, plots.plot_effective_rank, plots.plot_retention):
         with pytest.raises(ValueError):
             draw([] if draw is plots.plot_frontier else {})  # type: ignore[operator]

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import acenv
 from acenv.analysis.dose import Sweep, lines
-from acenv.analysis.plots import plot_dose
+from acenv.analysis.charts import plot_dose
 from acenv.cli import main
 from acenv.compressors import parse
 from acenv.policies import FunctionPolicy
