@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich import box
 from rich.table import Table
 
-from acenv.analysis.failures import DEFINITIONS, FAILURES, EpisodeFailures, FailureComparison, list_failures
+from acenv.analysis.failures.kinds import DEFINITIONS, FAILURES
 from acenv.cli.app import app, example
 from acenv.cli.arguments import Json
 from acenv.cli.display import console, plain_text, print_json
 from acenv.runs import Results
+
+if TYPE_CHECKING:
+    from acenv.analysis.failures import EpisodeFailures, FailureComparison
 
 _LISTED = 20
 """Episodes that are listed where no kind is asked for."""
@@ -36,6 +39,8 @@ def failures(
     as_json: Json = False,
 ) -> None:
     """Say what the episodes of a run were lost by."""
+    from acenv.analysis.failures import list_failures
+
     for name in kind or ():
         if name not in DEFINITIONS:
             raise ValueError(f"there is no failure named {name!r}: --kind takes one of {', '.join(FAILURES)}")
@@ -56,7 +61,8 @@ def print_failures(compared: Mapping[str, Sequence[FailureComparison]]) -> None:
         if not comparisons or not comparisons[-1].kinds:
             continue
         overall = comparisons[-1]
-        title = f"{name}: what {overall.candidate_lost} of {overall.episodes} episodes were lost by"
+        lost = f"{overall.reference_lost} > {overall.candidate_lost}"
+        title = f"{name}: {lost} of {overall.episodes} episodes lost, and by what"
         table = Table(title=title, title_justify="left", box=box.SIMPLE, pad_edge=False)
         for column in ("failure", "lost with it", "mainly by it", "made good", "p"):
             table.add_column(column, no_wrap=True, justify="left" if column == "failure" else "right")

@@ -61,7 +61,9 @@ def test_a_message_that_was_cut_to_no_avail() -> None:
     assert kinds(Step("an answer that goes on", 1.0, "length"), env_id=NEEDLE, success=True) == []
 
 
-@pytest.mark.parametrize("words", ["item " * 40, "namename" * 20, '{"name": "x", "' + "day: day: " * 30])
+@pytest.mark.parametrize(
+    "words", ["item " * 40, "namename" * 20, '{"name": "x", "' + "day: day: " * 30, "Action: go " + "wide " * 14]
+)
 def test_a_message_of_the_same_few_words_ran_away(words: str) -> None:
     assert kinds(Step(words, 0.0, "length", fault="unparsable"), truncated=True) == [("runaway text", 0)]
     # Without having been cut, it is only what the environment says it is.
@@ -225,6 +227,12 @@ class TestAnotherAgentWhoSolvedIt:
     def test_says_nothing_of_answers_or_where_it_failed_itself(self) -> None:
         assert self.departure(NEEDLE, ["42"], ["43"]) == []
         assert self.departure(PDDL, ["pick a"], ["drop a"], solved=False) == []
+
+    def test_adds_nothing_to_a_step_that_is_named_already(self) -> None:
+        slip = Step("click[18 wooden 66", 0.0, fault="invalid in this world")
+        said = transcript(PDDL, [slip, Step("click[buy now]", 0.5)])
+        other = transcript(PDDL, [Step("search[x]", 0.0), Step("click[buy now]", 1.0)])
+        assert [f.kind for f in find_failures(episode(said), said, other)] == ["invalid in this world", "dead end"]
 
     def test_is_not_asked_where_a_fault_is_known(self) -> None:
         said = transcript(PDDL, [Step("fly", 0.0, fault="hallucinated tool")])

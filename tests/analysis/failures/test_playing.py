@@ -166,6 +166,7 @@ class TestBFCL:
         assert self.play("simple", changed("mirror", "window")) == "wrong argument"
         assert self.play("multiple", call("get_item", item="falcon-94")) == "wrong tool"
         assert self.play("parallel", call("order_item", item="chair-60", quantity=919)) == "gave up early"
+        assert self.play("parallel", call("order_item", item="chair-6", quantity=919)) == "wrong argument"
         assert self.play("irrelevance", call("set_price", item="k1", price=3)) == "wrong tool"
         assert self.play("irrelevance", "There is no function for that.") == ""
 
@@ -175,6 +176,7 @@ class TestBFCL:
         assert self.play("multi_turn", '{"name": "') == "unparsable"
         assert self.play("multi_turn", "delete_file(path='che") == "unparsable"
         assert self.play("multi_turn", call("fly"), "Done.") == "hallucinated tool"
+        assert self.play("multi_turn", changed("cheese/pond", "pond"), "Done.") == "wrong argument"
         assert self.play("multi_turn", expert, call("fly"), expert) in ("hallucinated tool", "")
 
 
@@ -186,6 +188,7 @@ class TestBFCL:
         ("ToolInstruct", changed("Sunday", "Monday"), "wrong argument"),
         ("ToolPlan", "First I transfer.", "unparsable"),
         ("ToolPlan", changed("bank.transfer_money", "bank.pay"), "hallucinated tool"),
+        ("ToolPlan", changed("bank.transfer_money", "bank.transfer"), "hallucinated tool"),
         ("ToolPlan", changed('"source": "robot-11", "target": "pocket-96", "amount": 862', ""), "wrong argument"),
         ("ToolPlan", lambda plan: json.dumps(json.loads(plan)[:1]), "gave up early"),
         ("ToolPlan", lambda plan: json.dumps(json.loads(plan)[:1] * 2), "wrong tool"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -16,7 +17,7 @@ from acenv.envs.tools.bfcl.worlds import Backend, SandboxBackend
 from acenv.envs.tools.calls import Call, CallError
 from acenv.envs.tools.domains import TOOLS
 from acenv.envs.tools.draft import Task
-from acenv.envs.tools.faults import compare_names, refused
+from acenv.envs.tools.faults import compare_names, refused, stray
 from acenv.types import Fault, Tool
 
 MAX_TURN_STEPS = 20
@@ -138,8 +139,8 @@ class Dialogue:
     def _end_turn(self, task: BFCLTask, fault: Fault | Literal[""] = "") -> Judgement:
         self.wrong = self._check_turn(task)
         if self.wrong:
-            ours, theirs = (Counter(call.name for call in calls) for calls in (self.made, task.turns[self.turn].calls))
-            return Judgement("", self._score(task), over=True, fault=fault or compare_names(ours, theirs))
+            fault = fault or _blame(self.made, task.turns[self.turn].calls)
+            return Judgement("", self._score(task), over=True, fault=fault)
         self.turn += 1
         self.made = []
         self.messages = 0
@@ -173,6 +174,14 @@ class Dialogue:
 
     def _score(self, task: BFCLTask) -> float:
         return self.turn / len(task.turns)
+
+
+def _blame(made: Sequence[Call], right: Sequence[Call]) -> Fault:
+    """What is wrong with the calls of a turn."""
+    fault = compare_names(Counter(call.name for call in made), Counter(call.name for call in right))
+    if fault == "gave up early" and any(stray(call, right) for call in made):
+        return "wrong argument"  # there are too few calls, and these are not right either
+    return fault
 
 
 def _backend(task: BFCLTask) -> Backend:

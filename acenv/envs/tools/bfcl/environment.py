@@ -146,7 +146,7 @@ class BFCLEnv(RecordedEnv[BFCLTask, BFCLState]):
         self.state.metrics = {"accuracy": float(not wrong)}
         if not wrong:
             return Outcome("", 1.0, terminated=True, valid=valid)
-        fault = fault or blame(calls, task.functions, task.possible)
+        fault = fault or blame(calls, task.functions, task.possible, language_of(task.category))
         return Outcome("", 0.0, terminated=True, valid=valid, fault=fault)
 
     def refuse(self, action: str, complaint: str) -> Outcome:

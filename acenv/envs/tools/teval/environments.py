@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -120,8 +121,9 @@ class _TevalEnv(AnsweringEnv[TevalTask]):
         return "wrong answer"
 
     def known(self, name: str) -> bool:
-        """Whether a tool's name stands in the question."""
-        return any(name in message["content"] for message in self.task.messages)
+        """Whether a tool's name stands in the question, as a word of its own."""
+        word = re.compile(rf"(?<![\w.]){re.escape(name)}(?![\w.]*\w)")
+        return any(word.search(message["content"]) for message in self.task.messages)
 
     def score(self, text: str) -> tuple[float, dict[str, float], bool]:
         """The return, the metrics, and whether the text had the form that was asked for.
