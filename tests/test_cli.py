@@ -31,7 +31,9 @@ def evaluate(capsys: pytest.CaptureFixture[str], out: Path, policy: str, *more: 
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("verb", ["envs", "play", "eval", "compress", "bench", "sweep", "compare", "report"])
+@pytest.mark.parametrize(
+    "verb", ["envs", "play", "eval", "compress", "bench", "sweep", "compare", "failures", "report"]
+)
 def test_every_verb_explains_itself_with_an_example(capsys: pytest.CaptureFixture[str], verb: str) -> None:
     code, out, _ = run(capsys, verb, "--help")
     assert code == 0
@@ -86,6 +88,25 @@ def test_compare_and_report_read_run_folders(capsys: pytest.CaptureFixture[str],
     written = run_json(capsys, "report", str(tmp_path / "good"), str(tmp_path / "bad"), "--out", str(page))
     assert written == {"report": str(page)}
     assert "<html" in page.read_text(encoding="utf-8")
+
+
+def test_failures_are_counted_listed_and_compared(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    good, bad = str(tmp_path / "good"), str(tmp_path / "bad")
+    evaluate(capsys, tmp_path / "good", "oracle")
+    evaluate(capsys, tmp_path / "bad", "random")
+    found = run_json(capsys, "failures", bad)
+    assert sum(count["primary"] for count in found["counts"].values()) == len(found["episodes"]) > 5
+    assert run_json(capsys, "failures", good) == {"counts": {}, "episodes": []}
+    kind = found["episodes"][0]["primary"]["kind"]
+    some = run_json(capsys, "failures", bad, "--reference", good, "--kind", kind)
+    assert some["episodes"] and {one["primary"]["kind"] for one in some["episodes"]} == {kind}
+    code, out, _ = run(capsys, "failures", bad)
+    assert code == 0 and "episodes lost" in out and kind in out
+    code, _, err = run(capsys, "failures", bad, "--kind", "laziness")
+    assert code == 1 and "unparsable" in err
+    overall = run_json(capsys, "compare", good, bad)["bad"]["failures"][-1]
+    assert overall["candidate_lost"] == len(found["episodes"])
+    assert "and by what" in run(capsys, "compare", good, bad)[1]
 
 
 def test_play_shows_the_conversation(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

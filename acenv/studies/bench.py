@@ -2,8 +2,8 @@
 
 A bench folder holds ``bench.json`` (what was asked for), ``calibration/<spec>.json``, a run folder ``runs/<name>`` for
 the dense model, its noise floors and each version (with ``cost.json``), ``checkpoints/<version>``,
-``internals/<version>.json``, ``comparison.json`` and ``report.html``. Everything that is finished is used again when
-the same bench is started once more.
+``internals/<version>.json``, ``failures/<version>.json``, ``comparison.json`` and ``report.html``. Everything that is
+finished is used again when the same bench is started once more.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 from acenv.analysis.attribution import Attribution
 from acenv.analysis.comparison import Comparison, compare, compare_all
 from acenv.analysis.cost import Cost, cost_of
+from acenv.analysis.failures import compare_failures, list_failures
 from acenv.analysis.replay import Replay
 from acenv.analysis.report import Candidate, ReportData, write_report
 from acenv.analysis.sequential import Stopping
@@ -136,6 +137,8 @@ def bench(settings: BenchSettings, out: str | Path, watcher: Watcher | None = No
         },
     )
     data = load_bench(folder)
+    for version in data.candidates:
+        _write_failures(folder / "failures" / f"{version.name}.json", data.reference, version.results)
     write_report(data, folder / "report.html")
     done()
     if failed:
@@ -144,6 +147,19 @@ def bench(settings: BenchSettings, out: str | Path, watcher: Watcher | None = No
             f"{len(failed)} of {len(plan.versions)} versions failed:\n{problems}\nThe report has the others."
         )
     return data
+
+
+def _write_failures(path: Path, reference: Results, results: Results) -> None:
+    """Write down what either model lost its episodes by."""
+    path.parent.mkdir(exist_ok=True)
+    sides = {"reference": list_failures(reference, results), "candidate": list_failures(results, reference)}
+    write_json(
+        path,
+        {
+            "comparison": [one.to_dict() for one in compare_failures(reference, results)],
+            **{side: [one.to_dict() for one in found if one.lost] for side, found in sides.items()},
+        },
+    )
 
 
 def _finished(run: Path) -> Results | None:

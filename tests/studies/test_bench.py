@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import acenv
+from acenv.analysis.failures import EpisodeFailures, FailureComparison
 from acenv.compressors import CompressionError, parse
 from acenv.runs import RunError
 from acenv.studies.bench import BenchSettings, bench, load_bench
@@ -63,6 +64,10 @@ def test_it_leaves_runs_checkpoints_comparisons_and_a_page(folder: Path) -> None
         for name in ("dense", "dense-dtype")
     }
     assert set(dtypes.values()) == {"bfloat16", "float32"}
+    failures = json.loads((folder / "failures" / "magnitude-70.json").read_text())
+    overall = FailureComparison.from_dict(failures["comparison"][-1])
+    assert len(failures["candidate"]) == overall.candidate_lost and len(failures["reference"]) == overall.reference_lost
+    assert all(EpisodeFailures.from_dict(one).primary for one in failures["candidate"])
     internals = json.loads((folder / "internals" / "magnitude-70.json").read_text())
     assert len(internals["episodes"]) == 4
     page = (folder / "report.html").read_text(encoding="utf-8")
