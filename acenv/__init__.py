@@ -9,11 +9,13 @@ from acenv.registry import env_ids, register, suites
 
 if TYPE_CHECKING:
     from acenv.analysis.replay import replay
+    from acenv.analysis.report_data import gather
     from acenv.compression import compress
     from acenv.evaluation import evaluate
     from acenv.policies import load_policy
     from acenv.runs import Results, RunError
     from acenv.studies.attribute import attribute
+    from acenv.studies.bench import load_bench
     from acenv.studies.sweep import sweep
     from acenv.types import (
         Conversation,
@@ -45,6 +47,8 @@ _LAZY = {
     "attribute": "acenv.studies.attribute",
     "compress": "acenv.compression",
     "evaluate": "acenv.evaluation",
+    "gather": "acenv.analysis.report_data",
+    "load_bench": "acenv.studies.bench",
     "load_policy": "acenv.policies",
     "replay": "acenv.analysis.replay",
     "sweep": "acenv.studies.sweep",
@@ -66,6 +70,8 @@ __all__ = [
     "compress",
     "env_ids",
     "evaluate",
+    "gather",
+    "load_bench",
     "load_policy",
     "replay",
     "suites",

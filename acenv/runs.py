@@ -21,6 +21,7 @@ from acenv.lines import EpisodeIndex, Key, read_transcript
 from acenv.types import Episode, Transcript
 
 if TYPE_CHECKING:
+    from acenv.analysis.charts import Plots
     from acenv.analysis.comparison import Comparison
 
 __all__ = ["FORMAT", "Key", "Results", "RunError", "StoredEpisodes", "read_index", "read_manifest"]
@@ -156,6 +157,13 @@ class Results:
         from acenv.analysis.comparison import compare
 
         return compare(reference, self, **options)
+
+    @property
+    def plot(self) -> Plots:
+        """Charts, for notebooks; those of a comparison are ``acenv.gather(reference, {name: results}).plot``."""
+        from acenv.analysis.report_data import gather
+
+        return gather(self, {}).plot
 
     def _scored(self) -> Iterator[tuple[Key, float]]:
         if not isinstance(self.episodes, StoredEpisodes):

@@ -90,6 +90,20 @@ def test_compare_and_report_read_run_folders(capsys: pytest.CaptureFixture[str],
     assert "<html" in page.read_text(encoding="utf-8")
 
 
+def test_report_writes_charts_and_tables_as_files(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    evaluate(capsys, tmp_path / "good", "oracle")
+    evaluate(capsys, tmp_path / "bad", "random")
+    folders = ["--figures", str(tmp_path / "figures"), "--tables", str(tmp_path / "tables")]
+    written = run_json(capsys, "report", str(tmp_path / "good"), str(tmp_path / "bad"), *folders)
+    assert written["figures"] == str(tmp_path / "figures") and written["tables"] == str(tmp_path / "tables")
+    assert (tmp_path / "figures" / "retention-overall.svg").exists()
+    assert (tmp_path / "figures" / "failures-bad.png").exists()
+    assert (tmp_path / "tables" / "retention.csv").read_text(encoding="utf-8").startswith("method,environment")
+    assert (tmp_path / "tables" / "failures.tex").exists()
+    code, _, err = run(capsys, "report", *[str(tmp_path / name) for name in ("good", "bad", "bad")])
+    assert code != 0 and "names of their own" in err
+
+
 def test_failures_are_counted_listed_and_compared(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     good, bad = str(tmp_path / "good"), str(tmp_path / "bad")
     evaluate(capsys, tmp_path / "good", "oracle")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -15,7 +16,7 @@ from acenv.analysis.charts import Chart, MissingLibraryError, charts, to_svg
 from acenv.analysis.charts.catalog import Section, env_ids, measured, original_megabytes
 from acenv.analysis.page import render, resource, write
 from acenv.analysis.provenance import provenance
-from acenv.analysis.report_data import Candidate, Findings, ReportData, find, gather
+from acenv.analysis.report_data import Candidate, Findings, ReportData, gather
 from acenv.analysis.retention import noise_text, retention_table
 from acenv.analysis.verdict import recommendation, short_name
 from acenv.analysis.viewer import Payload, build_payload
@@ -53,10 +54,10 @@ def render_report(data: ReportData, found: Findings | None = None) -> str:
     names = [c.name for c in data.candidates]
     if len(set(names)) < len(names):
         raise ValueError(f"every candidate of a report needs a name of its own, not {', '.join(names)}")
-    found = found or find(data)
+    found = found or Findings(data)
     order = {v.name: rank for rank, v in enumerate(found.verdicts)}
     candidates = sorted(data.candidates, key=lambda c: order[c.name])
-    drawn = _drawn(charts(data, found))
+    data = replace(data, candidates=candidates)
     return render(
         "report_template.html",
         title=data.title,
@@ -67,7 +68,7 @@ def render_report(data: ReportData, found: Findings | None = None) -> str:
         matrix=sections.environments_kept(data, found),
         noise_text=noise_text(data.noise),
         retention=retention_table(data, candidates),
-        charts=drawn,
+        charts=_drawn(charts(data, found)),
         internals=sections.internals(data.replays),
         prediction=sections.prediction(found.relations),
         failures=sections.failures(data, found),

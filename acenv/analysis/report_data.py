@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from acenv.analysis.attribution import Attribution
@@ -147,57 +148,45 @@ def gather(reference: Results, candidates: Mapping[str, Results], *, title: str 
     )
 
 
-@dataclass(frozen=True, slots=True)
 class Findings:
-    """What follows from the data of a report, and takes a while to compute.
+    """What follows from the data of a report; each part is computed when it is first asked for, and then kept."""
 
-    Attributes:
-        verdicts: One for each compressed model, the smallest loss first.
-        failures: Counts of failures beside the original's, by compressed model; environments first, overall last.
-        needles: Heat maps by length and depth, of the models whose episodes have those.
-        points: The models with their doses of compression.
-        relations: What the internals say about the losses; ``None`` where there are none.
-    """
+    def __init__(self, data: ReportData) -> None:
+        """Of these data."""
+        self._data = data
 
-    verdicts: tuple[Verdict, ...]
-    failures: Mapping[str, tuple[FailureComparison, ...]]
-    needles: Mapping[str, NeedleGrid]
-    points: tuple[Point, ...]
-    relations: Relations | None
+    @cached_property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """One for each compressed model, the smallest loss first."""
+        data = self._data
+        return tuple(sorted((judge(c.name, c.comparison, data.noise) for c in data.candidates), key=lambda v: v.loss))
 
+    @cached_property
+    def failures(self) -> dict[str, tuple[FailureComparison, ...]]:
+        """Counts of failures beside the original's, by compressed model; environments first, overall last."""
+        return {c.name: compare_failures(self._data.reference, c.results) for c in self._data.candidates}
 
-def find(data: ReportData) -> Findings:
-    """Compute what follows from the data of a report."""
-    verdicts = sorted((judge(c.name, c.comparison, data.noise) for c in data.candidates), key=lambda v: v.loss)
-    return Findings(
-        verdicts=tuple(verdicts),
-        failures={c.name: compare_failures(data.reference, c.results) for c in data.candidates},
-        needles=dict(needles(data)),
-        points=points(data),
-        relations=relations(data),
-    )
+    @cached_property
+    def needles(self) -> dict[str, NeedleGrid]:
+        """Heat maps by length and depth, of the models whose episodes have those."""
+        ours = self._data.reference.episodes
+        grids = {c.name: needle_grid(ours, c.results.episodes) for c in self._data.candidates}
+        return {name: grid for name, grid in grids.items() if grid is not None}
 
+    @cached_property
+    def points(self) -> tuple[Point, ...]:
+        """The compressed models with their doses of compression."""
+        return points_of({c.name: (c.manifest or {}, c.comparison.overall) for c in self._data.candidates})
 
-def needles(data: ReportData) -> Iterable[tuple[str, NeedleGrid]]:
-    """The heat maps of a report, by compressed model."""
-    for c in data.candidates:
-        grid = needle_grid(data.reference.episodes, c.results.episodes)
-        if grid is not None:
-            yield c.name, grid
-
-
-def points(data: ReportData) -> tuple[Point, ...]:
-    """The compressed models of a report with their doses."""
-    return points_of({c.name: (c.manifest or {}, c.comparison.overall) for c in data.candidates})
-
-
-def relations(data: ReportData) -> Relations | None:
-    """What the internals say about the losses; ``None`` where no model has any that can be set against them."""
-    methods = {c.name: (c.results.returns(), c.replay) for c in data.candidates if c.replay and c.replay.episodes}
-    try:
-        return relate(data.reference.returns(), methods) if methods else None
-    except ValueError:  # The replays are of other transcripts, or were made for other k.
-        return None
+    @cached_property
+    def relations(self) -> Relations | None:
+        """What the internals say about the losses; ``None`` where no model has any that can be set against them."""
+        data = self._data
+        methods = {c.name: (c.results.returns(), c.replay) for c in data.candidates if c.replay and c.replay.episodes}
+        try:
+            return relate(data.reference.returns(), methods) if methods else None
+        except ValueError:  # The replays are of other transcripts, or were made for other k.
+            return None
 
 
 def costs(data: ReportData, original: str = "dense") -> dict[str, Cost]:

@@ -201,7 +201,7 @@ def failures(data: ReportData, found: Findings) -> list[Part]:
 
 def _failure(kind: FailureCount | None) -> Cell:
     if kind is None:
-        return Cell("0 → 0")
+        return Cell("0 → 0", mark="none")
     significant = kind.p_adjusted < LEVEL
     mark = "" if not significant else "worse" if kind.candidate > kind.reference else "better"
     sign = {"worse": " ▲", "better": " ▼"}.get(mark, "")
@@ -315,7 +315,7 @@ def environments_kept(data: ReportData, found: Findings) -> Grid | None:
                 cells.append(Cell("✗ loses", [share], "lost"))
             else:
                 allowed = -part.difference.low
-                note = "too few episodes" if math.isnan(allowed) else f"up to {max(allowed, 0.0):.3f} possible"
+                note = "too few episodes" if math.isnan(allowed) else f"up to {max(0.0, allowed):.3f} possible"
                 cells.append(Cell("? open", [note], "open"))
         rows.append((verdict.name, *cells))
     return Grid(
@@ -330,4 +330,4 @@ def environments_kept(data: ReportData, found: Findings) -> Grid | None:
 
 
 def _excluded(loss: float, reference: float) -> str:
-    return "nothing to lose" if reference == 0 else f"loss below {max(loss, 0.0):.3f}"
+    return "nothing to lose" if reference == 0 else f"loss below {max(0.0, loss):.3f}"

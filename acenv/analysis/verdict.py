@@ -105,7 +105,7 @@ def judge(name: str, comparison: Comparison, noise: Mapping[str, Comparison] | N
         kind, label = "close", "Close"
         limit = (
             "it scores above the original"
-            if overall.difference.low > 0
+            if overall.difference.low >= 0.0005  # what is written as more than 0.000
             else "neither scores at all"
             if overall.reference.estimate == 0
             else f"a loss of more than {excluded:.3f} can be ruled out"
@@ -176,7 +176,7 @@ def ruled_out(comparison: EnvComparison) -> float:
     """
     if comparison.reference.estimate == 0:
         return 0.0
-    return max(-comparison.difference.low, 0.0) if not math.isnan(comparison.difference.low) else math.nan
+    return max(0.0, -comparison.difference.low) if not math.isnan(comparison.difference.low) else math.nan
 
 
 def recommendation(verdicts: Sequence[Verdict], megabytes: Mapping[str, float], original: float | None) -> str:

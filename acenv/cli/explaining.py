@@ -182,40 +182,47 @@ def attribute(
         print_attribution(found)
 
 
-@app.command(epilog=example("acenv report runs/bench", "acenv report runs/dense runs/gptq4 --out report.html"))
+@app.command(
+    epilog=example(
+        "acenv report runs/bench",
+        "acenv report runs/bench --figures paper/figures --tables paper/tables",
+        "acenv report runs/dense runs/gptq4 --out report.html",
+    )
+)
 def report(
     folders: Annotated[list[Path], typer.Argument(help="A bench folder; or run folders, the reference first.")],
     out: Annotated[Path | None, typer.Option(help="The page; default: report.html in the first folder.")] = None,
+    figures: Annotated[Path | None, typer.Option(help="Folder for the charts as PNG and SVG.")] = None,
+    tables: Annotated[Path | None, typer.Option(help="Folder for the tables as CSV and LaTeX.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Write the report of a bench, or of runs, as one HTML file."""
-    from acenv.analysis.comparison import compare_all
-    from acenv.analysis.report import Candidate, ReportData, write_report
+    """Write the report of a bench, or of runs, as one HTML file; its charts and tables as files too, if asked."""
+    from acenv.analysis.charts import save_charts
+    from acenv.analysis.report import write_report
+    from acenv.analysis.report_data import Findings, gather
+    from acenv.analysis.tables import write_tables
     from acenv.studies.bench import load_bench
 
     if len(folders) == 1:
         data = load_bench(folders[0])
     else:
-        reference = Results.load(folders[0])
-        runs = {_run_name(path): Results.load(path) for path in folders[1:]}
-        name = reference.manifest.get("policy", {}).get("name", folders[0].name)
-        data = ReportData(
-            title=f"Compared with {name}",
-            model=name,
-            settings=", ".join(f"{k} {v}" for k, v in reference.manifest.get("env_kwargs", {}).items()),
-            reference=reference,
-            candidates=tuple(
-                Candidate(name, name, runs[name], comparison)
-                for name, comparison in compare_all(reference, runs).items()
-            ),
-            created=reference.manifest.get("created", ""),
-            versions=reference.manifest.get("versions", {}),
-        )
-    path = write_report(data, out or folders[0] / "report.html")
+        names = [_run_name(path) for path in folders[1:]]
+        if len(set(names)) < len(names):
+            raise ValueError(f"the run folders need names of their own in a report, not {', '.join(names)}")
+        data = gather(Results.load(folders[0]), dict(zip(names, map(Results.load, folders[1:]), strict=True)))
+    found = Findings(data)
+    written = {"report": write_report(data, out or folders[0] / "report.html", found)}
+    if figures is not None:
+        save_charts(data, figures, found=found)
+        written["figures"] = figures
+    if tables is not None:
+        write_tables(data, tables, found)
+        written["tables"] = tables
     if as_json:
-        print_json({"report": str(path)})
+        print_json({name: str(path) for name, path in written.items()})
     else:
-        console.print(f"report: {path}", highlight=False)
+        for name, path in written.items():
+            console.print(f"{name}: {path}", highlight=False)
 
 
 def _run_name(path: Path) -> str:

@@ -332,10 +332,8 @@ def _cost(data: ReportData) -> Iterator[Chart]:
 def _slug(name: str) -> str:
     """A name for files and ids.
 
-    >>> _slug("gptq 4 bit/é中")
-    'gptq-4-bit-e9-4e2d'
+    >>> _slug("gptq 4 bit/é中"), _slug("<>")
+    ('gptq-4-bit-xe9x4e2d', 'x3cx3e')
     """
-    letters = "".join(
-        c if c.isascii() and (c.isalnum() or c in "-.") else "-" if c in " /_" else f"-{ord(c):x}" for c in name
-    )
-    return letters.strip("-.").lower() or "unnamed"
+    known = ["-" if c in " /_" else c if c.isascii() and (c.isalnum() or c in "-.") else f"x{ord(c):x}" for c in name]
+    return "".join(known).strip("-.").lower() or "unnamed"

@@ -23,6 +23,7 @@ from acenv.analysis.charts.needles import needle_grid, plot_needle
 from acenv.analysis.charts.returns import plot_dose, plot_frontier, plot_retention
 from acenv.analysis.comparison import OVERALL
 from acenv.analysis.dose import Dose, families
+from acenv.analysis.loss_model import FEWEST_KNOWN
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -58,9 +59,9 @@ class Plots:
 
     def dose(self, dose: Dose = "bits") -> Figure:
         """What is kept at each strength of a method, by ``"bits"`` or ``"sparsity"``."""
-        from acenv.analysis.report_data import points
+        from acenv.analysis.report_data import Findings
 
-        lines = families(points(self.data), dose)
+        lines = families(Findings(self.data).points, dose)
         if not lines:
             raise ValueError(f"no method is here with two values of {dose}; acenv sweep makes such a grid")
         return plot_dose(lines, dose, noise_share(self.data))
@@ -93,12 +94,13 @@ class Plots:
 
     def prediction(self) -> Figure:
         """The loss of each method as its internals predict it, and as it was."""
-        from acenv.analysis.report_data import relations
+        from acenv.analysis.report_data import Findings
 
-        found = relations(self.data)
+        found = Findings(self.data).relations
         if found is None or found.held_out is None:
             raise ValueError(
-                "predicting a method from others takes five methods with internals; acenv replay makes them"
+                f"predicting a method from others takes {FEWEST_KNOWN + 1} methods with internals, which acenv replay "
+                f"makes; here are {len(self.data.replays)}"
             )
         return plot_prediction(found.held_out)
 
@@ -160,14 +162,14 @@ def save_charts(
         MissingLibraryError: matplotlib is not installed.
         OSError: The folder cannot be written.
     """
-    from acenv.analysis.report_data import find
+    from acenv.analysis.report_data import Findings as Found
 
     if unknown := [f for f in formats if f not in FORMATS]:
         raise ValueError(f"charts are written as {', '.join(FORMATS)}, not {unknown[0]!r}")
     path = Path(folder)
     path.mkdir(parents=True, exist_ok=True)
     written, lines = [], [f"# {data.title}", ""]
-    for chart in charts(data, found or find(data)):
+    for chart in charts(data, found or Found(data)):
         figure = chart.draw()
         for form in formats:
             file = path / f"{chart.name}.{form}"
