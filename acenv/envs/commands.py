@@ -13,7 +13,8 @@ MAX_COMMAND_CHARS = 200
 CHECK = "check valid actions"
 """AgentBoard's command that asks what can be done now; ``check`` alone is enough."""
 
-_LABEL = re.compile(r"^\W*action\s*:", re.IGNORECASE | re.MULTILINE)
+# Within a line, and without going back: thousands of empty lines cost linear time.
+_LABEL = re.compile(r"^[^\w\n]*+action\s{0,20}+:", re.IGNORECASE | re.MULTILINE)
 
 
 def command_line(text: str, limit: int = MAX_COMMAND_CHARS) -> str:
