@@ -91,3 +91,13 @@ def test_nothing_is_recommended_where_all_is_lost() -> None:
 def test_without_pairs_nothing_is_ruled_out() -> None:
     verdict = judge("m", compared({A: [1.0]}, {A: [0.0]}))
     assert math.isnan(verdict.ruled_out) and "too few episodes" in recommendation([verdict], {}, None)
+
+
+def test_a_difference_that_is_written_as_nothing_is_no_rise_and_no_fall() -> None:
+    unchanged = judge("c", compared({A: [1.0] * 200}, {A: [1.0] * 200}))
+    assert "difference 0.000" in unchanged.sentence and "above" not in unchanged.sentence
+    tiny = judge("c", compared({A: [0.5] * 400}, {A: [0.5001] * 400}))
+    assert tiny.kind == "close" and "difference 0.000 [0.000, " in tiny.sentence and "above" not in tiny.sentence
+    better = judge("c", compared({A: [0.5] * 400}, {A: [0.8] * 400}))
+    assert "scores above the original" in better.sentence
+    assert "-0.0" not in unchanged.sentence + tiny.sentence + say(small={A: [1.0] * 200, B: [1.0] * 200})

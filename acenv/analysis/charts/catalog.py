@@ -31,6 +31,7 @@ from acenv.analysis.charts.returns import Checkpoint, frontier, plot_dose, plot_
 from acenv.analysis.comparison import OVERALL
 from acenv.analysis.dose import Dose, Point, families
 from acenv.analysis.verdict import EXCUSES, environment, format_size, noise_reach, short_name
+from acenv.analysis.words import number
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -204,7 +205,9 @@ def _needles(found: Findings) -> Iterator[Chart]:
     for name, grid in found.needles.items():
         worst = grid.worst()
         where = (
-            f"Most is lost at {worst[0]} tokens, depth {worst[1]}%: {worst[2]:+.2f}." if worst else "Nothing is lost."
+            f"Most is lost at {worst[0]} tokens, depth {worst[1]}%: {number(worst[2], '+.2f')}."
+            if worst
+            else "Nothing is lost in any cell."
         )
         base, compressed = (
             math.fsum(v for v in values if not math.isnan(v)) / max(1, sum(not math.isnan(v) for v in values))

@@ -154,7 +154,8 @@ def _draw(axes: Axes, values: Sequence[Sequence[float]], *, signed: bool) -> Non
         for x, value in enumerate(row):
             known = not math.isnan(value)
             color = LINE if not known else BAD if signed and value < 0 else ACCENT
-            strength = min(abs(value), 1.0) * 0.8 if known else 0.4
+            # Light enough for the letters, on white and on black.
+            strength = min(abs(value), 1.0) * 0.55 if known else 0.4
             axes.add_patch(
                 Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=color, alpha=strength, edgecolor="none", linewidth=0)
             )
