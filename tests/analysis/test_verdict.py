@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 
 from acenv.analysis.comparison import Comparison, compare
+from acenv.analysis.statistics import Interval
 from acenv.analysis.verdict import judge, recommendation, ruled_out
 from acenv.runs import Results
 from acenv.types import Episode
@@ -96,8 +98,10 @@ def test_without_pairs_nothing_is_ruled_out() -> None:
 def test_a_difference_that_is_written_as_nothing_is_no_rise_and_no_fall() -> None:
     unchanged = judge("c", compared({A: [1.0] * 200}, {A: [1.0] * 200}))
     assert "difference 0.000" in unchanged.sentence and "above" not in unchanged.sentence
-    tiny = judge("c", compared({A: [0.5] * 400}, {A: [0.5001] * 400}))
-    assert tiny.kind == "close" and "difference 0.000 [0.000, " in tiny.sentence and "above" not in tiny.sentence
+    rise = compared({A: [0.5] * 400}, {A: [0.5001] * 400})
+    tiny = judge("c", replace(rise, overall=replace(rise.overall, difference=Interval(0.0002, 0.0001, 0.0004))))
+    assert tiny.kind == "close" and "difference 0.000 [0.000, 0.000]" in tiny.sentence
+    assert "above" not in tiny.sentence
     better = judge("c", compared({A: [0.5] * 400}, {A: [0.8] * 400}))
     assert "scores above the original" in better.sentence
     assert "-0.0" not in unchanged.sentence + tiny.sentence + say(small={A: [1.0] * 200, B: [1.0] * 200})
