@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,11 +15,21 @@ from acenv.starts import Saved, Start
 from acenv.types import Decision, Episode, Message, Request, Step, Tool, Transcript, Usage
 
 
+class EnvironmentLostError(Exception):
+    """The process that has an environment is gone, and with it the state of the episode, which has to begin again."""
+
+    def __init__(self, message: str, *, blamed: bool) -> None:
+        """``blamed`` says whether it died while it was busy with this very environment."""
+        super().__init__(message)
+        self.blamed = blamed
+
+
 @dataclass(slots=True)
 class Slot:
     """One running episode; a slot keeps its environments from episode to episode."""
 
     number: int
+    make: Callable[..., gymnasium.Env[Any, Any]] = gymnasium.make
     envs: dict[str, gymnasium.Env[Any, Any]] = field(default_factory=dict)
     start: Start = Start("", 0)
     began: float = 0.0
@@ -34,6 +44,8 @@ class Slot:
     terminated: bool = False
     truncated: bool = False
     error: str | None = None
+    lost: EnvironmentLostError | None = None
+    losses: int = 0
 
     @property
     def over(self) -> bool:
@@ -71,10 +83,10 @@ def reset(slot: Slot, start: Start, env_kwargs: Mapping[str, Any]) -> None:
     slot.began = time.perf_counter()
     slot.steps, slot.asked, slot.saved, slot.usage, slot.metrics, slot.labels = [], [], {}, Usage(), {}, {}
     slot.messages, slot.tools = (), ()
-    slot.terminated, slot.truncated, slot.error = False, False, None
+    slot.terminated, slot.truncated, slot.error, slot.lost = False, False, None, None
     try:
         if start.env_id not in slot.envs:
-            slot.envs[start.env_id] = gymnasium.make(start.env_id, **keywords_of(start.env_id, env_kwargs))
+            slot.envs[start.env_id] = slot.make(start.env_id, **keywords_of(start.env_id, env_kwargs))
         if saved := start.saved:
             slot.messages = slot.env.unwrapped.restore(saved.snapshot)  # type: ignore[attr-defined]
             slot.tools, slot.metrics, slot.labels = saved.tools, saved.metrics, saved.labels
@@ -83,10 +95,18 @@ def reset(slot: Slot, start: Start, env_kwargs: Mapping[str, Any]) -> None:
             messages, info = slot.env.reset(seed=start.seed)
             slot.messages, slot.tools, slot.metrics = messages, info.get("tools", ()), info.get("metrics", {})
             slot.labels = info.get("labels", {})
+    except EnvironmentLostError as lost:
+        slot.lost = lost
+        return
     except Exception as error:
         slot.error = f"environment reset failed: {type(error).__name__}: {error}"
         return
-    while (given := slot.given) and not slot.over and (start.ask_from is None or len(slot.steps) < start.ask_from):
+    while (
+        (given := slot.given)
+        and not slot.over
+        and not slot.lost
+        and (start.ask_from is None or len(slot.steps) < start.ask_from)
+    ):
         _give(slot, given)
     _save(slot)
 
@@ -107,7 +127,7 @@ def step(slot: Slot, decision: Decision) -> None:
 def _give(slot: Slot, given: Step) -> None:
     """Take the action that is given, and make sure that it leads where it did before."""
     _take(slot, Decision(given.action, finish=given.finish, logprobs=given.logprobs))
-    if slot.error is not None:
+    if slot.error is not None or slot.lost is not None:
         return
     index, reward = len(slot.steps) - 1, slot.steps[-1].reward
     if abs(reward - given.reward) > 1e-9:  # never so where the reward is not known (nan)
@@ -123,6 +143,9 @@ def _take(slot: Slot, decision: Decision) -> None:
         return
     try:
         messages, reward, terminated, truncated, info = slot.env.step(decision.action)
+    except EnvironmentLostError as lost:
+        slot.lost = lost
+        return
     except Exception as error:
         slot.error = f"environment step failed: {type(error).__name__}: {error}"
         return

@@ -142,15 +142,21 @@ def different_settings(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[s
     names = (set(old) | set(new)) - set(_NOT_IDENTITY)
     # A round trip through JSON, because a manifest on disk has had one.
     here = json.loads(json.dumps(new))
-    return list(_differences({n: old.get(n) for n in names}, {n: here.get(n) for n in names}))
+    changed = differences({n: old.get(n) for n in names}, {n: here.get(n) for n in names})
+    return [f"{name}: {before!r} in the folder, {now!r} now" for name, before, now in changed]
 
 
-def _differences(old: Any, new: Any, path: str = "") -> Iterator[str]:
+def differences(old: Any, new: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """What differs between two nested objects: dotted name, old value, new value.
+
+    >>> list(differences({"a": {"b": 1, "c": 2}}, {"a": {"b": 1}}))
+    [('a.c', 2, None)]
+    """
     if isinstance(old, dict) and isinstance(new, dict):
         for name in sorted(set(old) | set(new)):
-            yield from _differences(old.get(name), new.get(name), f"{path}.{name}" if path else name)
+            yield from differences(old.get(name), new.get(name), f"{path}.{name}" if path else name)
     elif old != new:
-        yield f"{path}: {old!r} in the folder, {new!r} now"
+        yield path, old, new
 
 
 def _take_lock(lock: IO[bytes], folder: Path) -> None:

@@ -94,7 +94,9 @@ class Policy(Protocol):
     """What acts. Takes a batch of conversations, gives one decision each, in the same order.
 
     A policy may also have ``describe() -> dict`` (everything that changes its answers: checkpoint fingerprint, sampling
-    settings); it goes into the manifest of a run, and a run is only resumed with an equal description.
+    settings); it goes into the manifest of a run, and a run is only resumed with an equal description. One whose
+    attribute ``portable`` is true, because it is small and keeps nothing from one episode to another, is copied into
+    worker processes; without it, a policy stays in the process that made it.
     """
 
     name: str

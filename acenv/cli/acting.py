@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import gymnasium
 import typer
@@ -89,6 +89,8 @@ def play(
     epilog=example(
         "acenv eval --policy nano --envs quick --difficulty easy --episodes 100 --out runs/nano",
         "acenv eval --policy hf:Qwen/Qwen2.5-7B-Instruct --envs ToolSandbox PDDL --out runs/qwen",
+        "acenv eval --policy oracle --envs worlds --workers 8",
+        "acenv eval --policy hf:Qwen/Qwen2.5-7B-Instruct --engine ray --resource num_gpus=1 --out runs/qwen",
     ),
 )
 def evaluate_command(
@@ -101,7 +103,13 @@ def evaluate_command(
     difficulty: Difficulty = "medium",
     out: Annotated[Path | None, typer.Option(help="Run folder; an unfinished run in it is finished.")] = None,
     slots: Annotated[int | None, typer.Option(min=1, help="Conversations at once.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Threads for the environments.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes for environments that keep a core busy; Ray: actors.")
+    ] = None,
+    engine: Annotated[str, typer.Option(help="local, or ray: on a Ray cluster, a policy in every actor.")] = "local",
+    resource: Annotated[
+        list[str] | None, typer.Option("--resource", help="NAME=AMOUNT that a Ray actor needs: num_gpus=1; repeatable.")
+    ] = None,
     env_option: EnvOptions = None,
     policy_option: PolicyOptions = None,
     skip_missing: SkipMissing = False,
@@ -109,15 +117,17 @@ def evaluate_command(
 ) -> None:
     """Let a policy act in environments, and record the episodes."""
     env_ids = env_list(env_names or ["quick"], skip_missing)
-    actor = acenv.load_policy(policy, **options(policy_option, "--policy-option"))
     with progress_bars(as_json) as watcher:
-        done = watcher.stage(f"{actor.name}: {len(env_ids)} environments", episodes * len(env_ids))
+        done = watcher.stage(f"{policy}: {len(env_ids)} environments", episodes * len(env_ids))
         results = acenv.evaluate(
             env_ids,
-            actor,
+            policy,
             range(first_seed, first_seed + episodes),
             slots=slots,
             workers=workers,
+            engine=cast(Any, engine),
+            resources=options(resource, "--resource"),
+            policy_options=options(policy_option, "--policy-option"),
             out=out,
             env_kwargs={"difficulty": difficulty, **options(env_option, "--env-option")},
             progress=lambda episode: done(),
@@ -125,7 +135,7 @@ def evaluate_command(
     if as_json:
         print_json(
             {
-                "policy": actor.name,
+                "policy": results.manifest["policy"]["name"],
                 "mean_returns": results.mean_returns(),
                 "official": official_scores(results),
                 "errors": len(results.errors),

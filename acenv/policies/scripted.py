@@ -18,6 +18,8 @@ _WORDS = ("go", "north", "search", "name", "arguments", "finish", "Node:", "Edge
 class OraclePolicy:
     """Acts as the environment's expert does; its mean return tells whether an environment can be solved."""
 
+    portable = True
+
     def __init__(self, *, capacity: int = 64) -> None:
         """``capacity`` is how many conversations are taken at once."""
         self.name = "oracle"
@@ -37,6 +39,8 @@ class RandomPolicy:
 
     The text depends on the episode's seed and step alone, so a run can be repeated and resumed.
     """
+
+    portable = True
 
     def __init__(self, *, capacity: int = 64) -> None:
         """``capacity`` is how many conversations are taken at once."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping, Sequence
 
-from acenv.evaluation import WholeBatches, stream
+from acenv.loop import WholeBatches, stream
 from acenv.types import Decision, Policy, Request, StreamingPolicy
 
 

@@ -15,7 +15,7 @@ from acenv.analysis.attribution import Attribution
 from acenv.analysis.deviations import Effort, EpisodeAttribution, Excluded, episode_from_dict
 from acenv.analysis.records import to_jsonable
 from acenv.compression import dense_folder
-from acenv.evaluation import run
+from acenv.loop import run
 from acenv.policies import load_policy
 from acenv.registry import check_installed, resolve_env_ids
 from acenv.runs import Key, Results, RunError
