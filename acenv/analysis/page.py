@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 import re
 from importlib import resources
@@ -9,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from acenv.analysis.charts.style import MissingLibraryError
+
+SCRIPTS = ("theme", "viewer")
+"""Scripts of the pages, which templates call "theme_script" and so on."""
 
 
 def render(template: str, **values: Any) -> str:
@@ -40,9 +45,18 @@ def render(template: str, **values: Any) -> str:
         lstrip_blocks=True,
     )
     templates.filters["breakable"] = breakable
-    page: str = templates.get_template(template).render(css=Markup(resource("report.css")), **values)
+    scripts = {f"{name}_script": Markup(resource(f"page/{name}.js")) for name in SCRIPTS}
+    css = Markup(resource("report.css") + resource("page/viewer.css"))
+    page: str = templates.get_template(template).render(css=css, policy=_policy(*scripts.values()), **scripts, **values)
     # A lone surrogate in what a model said can be shown by no browser.
     return page.encode("utf-8", "replace").decode("utf-8")
+
+
+def _policy(*scripts: str) -> str:
+    """What a page may do: load nothing, and run these scripts alone."""
+    hashes = (base64.b64encode(hashlib.sha256(s.encode("utf-8")).digest()).decode("ascii") for s in scripts)
+    allowed = " ".join(f"'sha256-{value}'" for value in hashes)
+    return f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data:; base-uri 'none'"
 
 
 def write(page: str, path: Path) -> Path:

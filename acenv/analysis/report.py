@@ -14,12 +14,12 @@ from typing import Any, get_args
 from acenv.analysis import sections
 from acenv.analysis.charts import Chart, MissingLibraryError, charts, to_svg
 from acenv.analysis.charts.catalog import Section, env_ids, measured, original_megabytes
-from acenv.analysis.page import render, resource, write
+from acenv.analysis.page import render, write
 from acenv.analysis.provenance import provenance
 from acenv.analysis.report_data import Candidate, Findings, ReportData, gather
 from acenv.analysis.retention import noise_text, retention_table
 from acenv.analysis.verdict import recommendation, short_name
-from acenv.analysis.viewer import Payload, build_payload
+from acenv.analysis.viewer import viewer_values
 from acenv.analysis.words import count, listed
 
 __all__ = ["Candidate", "ReportData", "gather", "render_report", "write_report"]
@@ -76,7 +76,7 @@ def render_report(data: ReportData, found: Findings | None = None) -> str:
         cost=sections.cost(data),
         commands=_commands(data),
         made=provenance(data),
-        **_viewer(data),
+        viewer=viewer_values(data),
     )
 
 
@@ -122,39 +122,3 @@ def _commands(data: ReportData) -> Mapping[str, str]:
         "replay": f"acenv replay {bench}",
         "attribute": f"acenv attribute {bench} --method {method}",
     }
-
-
-# The transcript viewer ------------------------------------------------------------------------------------------------
-
-
-def _viewer(data: ReportData) -> dict[str, Any]:
-    """What the template needs for the transcripts."""
-    from markupsafe import Markup
-
-    payload = build_payload(data.reference, {c.name: (c.results, c.comparison) for c in data.candidates})
-    return {
-        "script": Markup(resource("report.js")),
-        "payload": Markup(payload.to_json()),
-        "episodes_note": _episodes_note(payload),
-        "has_episodes": bool(payload.data["episodes"]),
-        "viewer_methods": [c.name for c in data.candidates],
-        "viewer_envs": [(e, short_name(e)) for e in payload.data["envs"]],
-    }
-
-
-def _episodes_note(payload: Payload) -> str:
-    """How many episodes changed, and what of them is on the page."""
-    if not payload.lost and not payload.gained:
-        return "No episode was lost: every paired episode has the same return."
-    parts = [
-        f"{count(payload.lost, 'episode')} with a lower return than the original's and {payload.gained:,} with a "
-        "higher one, over all methods."
-    ]
-    if payload.left_out:
-        parts.append(
-            f"The page holds the largest changes of each method and environment; {payload.left_out:,} are left out, "
-            "and are in the run folders."
-        )
-    if payload.cut:
-        parts.append(f"{count(payload.cut, 'long message')} cut in the middle; a note there says by how much.")
-    return " ".join(parts)

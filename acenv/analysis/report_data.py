@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from acenv.analysis.attribution import Attribution
@@ -38,6 +39,7 @@ class Candidate:
         manifest: What was written beside the checkpoint (``compression.json``), if anything.
         cost: What it takes, and what it returns for that.
         attribution: What its decisions cost, if that was asked.
+        tokens: The file that :func:`acenv.analysis.replay.replay` wrote with what it makes of the original's tokens.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Candidate:
     manifest: Mapping[str, Any] | None = None
     cost: Cost | None = None
     attribution: Attribution | None = None
+    tokens: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -288,6 +288,7 @@ def candidate(folder: Path, slug: str, results: Results, comparison: Comparison,
         manifest=manifest,
         cost=cost_of(comparison.overall.candidate.estimate, run, manifest.get("measured")),
         attribution=Attribution.from_dict(read_json(attribution, "is damaged")) if attribution.exists() else None,
+        tokens=tokens if (tokens := internals.with_suffix(".tokens.jsonl")).exists() else None,
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import json
 import re
 from collections.abc import Sequence
 from html.parser import HTMLParser
@@ -15,17 +14,10 @@ import pytest
 pytest.importorskip("jinja2")
 pytest.importorskip("matplotlib")
 
-from hypothesis import given
-from hypothesis import strategies as st
 
-from acenv.analysis import charts as plots
-from acenv.analysis.charts import to_svg
-from acenv.analysis.comparison import Comparison, compare, compare_all
+from acenv.analysis.comparison import compare, compare_all
 from acenv.analysis.replay import EpisodeInternals, Histogram, Replay
 from acenv.analysis.report import Candidate, ReportData, render_report, write_report
-from acenv.analysis.statistics import Interval
-from acenv.analysis.verdict import judge
-from acenv.analysis.viewer import MAX_CHARS, MAX_GAINED, MAX_LOST, abbreviate, build_payload, first_difference
 from acenv.runs import Results
 from acenv.types import Episode, Message, Step, Transcript
 
@@ -79,11 +71,6 @@ class Page(HTMLParser):
             self.sections[self._section] = self.sections.get(self._section, "") + data
         if "td" in self.stack or "th" in self.stack:
             self.cells[self._table][-1][-1] += data + " "
-
-    @property
-    def payload(self) -> dict[str, Any]:
-        loaded: dict[str, Any] = json.loads(self.scripts[0])
-        return loaded
 
 
 SECTIONS_WITHOUT_DATA = {
@@ -214,7 +201,7 @@ def test_is_accessible(page: Page) -> None:
 def test_sections_come_in_order(page: Page) -> None:
     sections = [a["id"] for tag, a in page.elements if tag == "section"]
     evidence = ["internals", "prediction", "failures", "attribution", "cost"]
-    sections.remove(next(name for name in ("viewer", "episodes") if name in sections))
+    sections.remove("viewer")
     assert sections == ["verdict", "retention", "frontier", "dose", "needle", *evidence, "made"]
 
 
@@ -261,15 +248,11 @@ def test_provenance_is_on_the_page(page: Page) -> None:
 
 
 def test_hostile_transcripts_stay_text(html: str, page: Page) -> None:
-    assert len(page.scripts) == 2
     assert "<script>alert" not in html and "<img" not in html and "<!-- " not in html
-    assert any(text.startswith(HOSTILE.replace("\ud800", "?")) for text in page.payload["texts"])
     assert ("b", {}) in page.elements  # our own bold text
     assert "bad <b>" in page.text  # and a name that only looks like it
-    script = page.scripts[1]
-    assert not any(
-        word in script for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(")
-    )
+    forbidden = ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(")
+    assert not any(word in script for script in page.scripts for word in forbidden)
 
 
 def test_deep_links_lead_to_the_filters(page: Page) -> None:
@@ -279,8 +262,9 @@ def test_deep_links_lead_to_the_filters(page: Page) -> None:
 
 
 def test_bare_runs_make_a_page() -> None:
-    page = Page(render_report(bare(REFERENCE, run("same", {TOOLS: [1.0] * 60}))))
-    assert "No episode was lost" in page.text and not page.scripts
+    html = render_report(bare(REFERENCE, run("same", {TOOLS: [1.0] * 60})))
+    page = Page(html)
+    assert "No episode was lost" in page.text and 'id="viewer"' in html
     assert "noise floor (" not in page.text
     for section, command in SECTIONS_WITHOUT_DATA.items():
         assert command in page.sections[section], section
@@ -303,7 +287,7 @@ def test_one_episode_errors_and_missing_transcripts() -> None:
     page = Page(render_report(bare(reference, candidate)))
     assert "nan" not in page.text
     assert "0 of the original's, 1 of the method's" in page.text
-    assert page.payload["episodes"] == [[0, 1, 0, 1.0, 0.5, -1, -1, 0, 0]]
+    assert page.text.count("1 episode with a lower return") == 1
 
 
 def test_names_must_differ(data: ReportData) -> None:
@@ -330,115 +314,3 @@ def test_missing_library_names_the_extra(monkeypatch: pytest.MonkeyPatch, librar
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(ImportError, match=rf"{library} is not installed.*acenv\[report\]"):
         render_report(bare(REFERENCE, run("same", {TOOLS: [1.0]})))
-
-
-# The episodes that it carries -----------------------------------------------------------------------------------------
-
-
-def test_payload_is_capped_shares_texts_and_counts_what_is_left_out(data: ReportData) -> None:
-    payload = build_payload(REFERENCE, {c.name: (c.results, c.comparison) for c in data.candidates})
-    assert (payload.lost, payload.gained) == (45, 12)
-    assert payload.left_out == 45 - MAX_LOST + 12 - MAX_GAINED
-    assert len(payload.data["episodes"]) == MAX_LOST + MAX_GAINED
-    assert len(set(payload.data["texts"])) == len(payload.data["texts"])
-    method, env, seed, before, after, base, other, fork, step = payload.data["episodes"][-1]
-    assert (method, payload.data["envs"][env], before, after, fork, step) == (0, TOOLS, 1.0, 0.0, 1, 1)
-    assert payload.data["texts"][payload.data["transcripts"][base][1][1]] == "call 1.0"
-    assert payload.data["transcripts"][other][1][2] == 0.0
-
-
-def test_largest_losses_are_kept() -> None:
-    reference = run("dense", {TOOLS: [1.0] * 50})
-    candidate = run("c", {TOOLS: [0.99 - 0.01 * i for i in range(50)]})
-    payload = build_payload(reference, {"c": (candidate, compare(reference, candidate, resamples=50))})
-    assert [row[2] for row in payload.data["episodes"]] == list(range(49, 49 - MAX_LOST, -1))
-
-
-def test_worked_examples_in_the_prompt_are_no_steps() -> None:
-    def talk(last: str) -> Results:
-        messages: list[Message] = [
-            {"role": "user", "content": "example"},
-            {"role": "assistant", "content": "answer"},
-            {"role": "user", "content": "task"},
-            {"role": "assistant", "content": last},
-        ]
-        value = float(last == "right")
-        said = {(TOOLS, 0): Transcript(TOOLS, 0, messages, (), (Step(last, value),))}
-        return Results({}, [Episode(TOOLS, 0, value, 1, True, False)], said)
-
-    reference, candidate = talk("right"), talk("wrong")
-    payload = build_payload(reference, {"c": (candidate, compare(reference, candidate, resamples=50))})
-    assert payload.data["episodes"][0][-2:] == [3, 1]
-    assert [len(message) for message in payload.data["transcripts"][0]] == [2, 2, 2, 3]
-
-
-@given(st.text(max_size=60), st.integers(2, 40))
-def test_abbreviated_text_says_how_much_is_gone(text: str, limit: int) -> None:
-    short = abbreviate(text, limit)
-    if len(text) <= limit:
-        assert short == text
-    else:
-        assert short.startswith(text[: limit // 2]) and short.endswith(text[-(limit - limit // 2) :])
-        assert f"{len(text) - limit:,} characters left out" in short
-
-
-def test_long_messages_are_cut_and_counted() -> None:
-    reference, candidate = (run(n, {TOOLS: [v]}, text="x" * (MAX_CHARS + 500)) for n, v in (("a", 1.0), ("b", 0.0)))
-    payload = build_payload(reference, {"c": (candidate, compare(reference, candidate, resamples=50))})
-    assert payload.cut == 2
-    assert max(map(len, payload.data["texts"])) < MAX_CHARS + 100
-
-
-@given(st.lists(st.text(max_size=3), max_size=5), st.lists(st.text(max_size=3), max_size=5))
-def test_first_difference_is_first(a: list[str], b: list[str]) -> None:
-    ours, theirs = ([Message(role="assistant", content=t) for t in texts] for texts in (a, b))
-    index = first_difference(ours, theirs)
-    if index is None:
-        assert a == b
-    else:
-        assert a[:index] == b[:index] and a[index : index + 1] != b[index : index + 1]
-
-
-# Words and plots ------------------------------------------------------------------------------------------------------
-
-
-def compared(reference: Sequence[float], candidate: Sequence[float]) -> Comparison:
-    return compare(run("dense", {TOOLS: reference}), run("c", {TOOLS: candidate}), resamples=500)
-
-
-def test_verdicts() -> None:
-    close = judge("m", compared([1.0] * 100, [1.0] * 100))
-    assert (close.kind, close.in_noise) == ("close", None)
-    assert judge("m", compared([1.0] * 100, [1.0] * 60 + [0.0] * 40)).kind == "loses"
-    # Graded losses flip no success: the interval alone finds them.
-    assert judge("m", compared([1.0] * 100, [0.9] * 100)).kind == "loses"
-    assert judge("m", compared([1.0] * 6, [1.0] * 5 + [0.0])).kind == "undecided"
-    assert judge("m", compared([1.0], [0.0])).kind == "undecided"
-    zero = judge("m", compared([0.0] * 20, [0.0] * 20))
-    assert zero.kind == "close" and "nan" not in zero.sentence
-    fall = compared([1.0] * 100, [0.9] * 100)
-    assert judge("m", fall, noise={"batch size": fall}).kind == "undecided"
-
-
-def test_a_loss_in_one_environment_is_not_hidden_by_a_gain_in_another() -> None:
-    reference = run("dense", {TOOLS: [1.0] * 50, NEEDLE: [0.0] * 40 + [1.0] * 10})
-    candidate = run("c", {TOOLS: [0.0] * 20 + [1.0] * 30, NEEDLE: [1.0] * 21 + [0.0] * 19 + [1.0] * 10})
-    verdict = judge("m", compare(reference, candidate, resamples=500))
-    assert verdict.kind == "mixed" and "ToolSandbox" in verdict.sentence
-
-
-def test_svg_follows_the_theme_and_keeps_any_name_as_text() -> None:
-    names = ["a$b$", "<b>&\x00", "中🙂", "long " * 20]
-    points = [plots.Checkpoint(name, 2.0 + i, Interval(0.5, 0.4, 0.6)) for i, name in enumerate(names)]
-    svg = to_svg(plots.plot_frontier(points), 'says "so" <b>', "x")
-    page = Page(svg)
-    assert "var(--ink)" in svg and "font-family" not in svg and not re.search("#[0-9a-f]{6}", svg)
-    assert all(name in page.text for name in ("a$b$", "<b>&", "中🙂", "long"))
-    assert page.elements[0][1]["aria-label"] == 'says "so" <b>'
-    assert len(svg) < 20_000
-
-
-def test_plots_refuse_to_be_empty() -> None:
-    for draw in (plots.plot_frontier, plots.plot_energy, plots.plot_effective_rank, plots.plot_retention):
-        with pytest.raises(ValueError):
-            draw([] if draw is plots.plot_frontier else {})  # type: ignore[operator]
