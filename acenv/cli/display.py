@@ -22,7 +22,7 @@ from rich.text import Text
 from acenv.analysis.dose import Sweep
 from acenv.analysis.official import official_scores
 from acenv.analysis.sequential import Stopping
-from acenv.analysis.sweep_page import COLUMNS, row
+from acenv.analysis.sweep_table import COLUMNS, row
 from acenv.analysis.verdict import noise_reach, short_name
 from acenv.runs import Results
 
