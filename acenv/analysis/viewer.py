@@ -134,9 +134,9 @@ def build_payload(data: ReportData, limit: int = MAX_EPISODES) -> Payload:
         if not chunks or chunks[-1].chars > CHUNK_CHARS:
             chunks.append(_Chunk())
         chunk = chunks[-1]
-        base = transcript_of(data.reference, Episode(*key, 0.0, 0, False, False))
+        base = transcript_of(data.reference, key)
         for pair in same_task:
-            other = transcript_of(pair.candidate.results, pair.episode)
+            other = transcript_of(pair.candidate.results, key)
             found = EpisodeFailures.of(pair.episode, other, base)
             names = [failures.setdefault(f.kind, len(failures)) for f in found.failures]
             row = [order[id(pair.candidate)], envs.index(key[0]), key[1], _short(pair.before), _short(pair.after)]

@@ -111,7 +111,7 @@ def compare_failures(reference: Results, candidate: Results) -> tuple[FailureCom
         other = theirs.get(episode.key)
         if other is None:
             continue
-        ours, others = (transcript_of(run, episode) for run in (reference, candidate))
+        ours, others = (transcript_of(run, episode.key) for run in (reference, candidate))
         found = EpisodeFailures.of(episode, ours, others), EpisodeFailures.of(other, others, ours)
         for name in (episode.env_id, OVERALL):
             tallies.setdefault(name, _Tally()).add(*found)

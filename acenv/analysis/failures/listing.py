@@ -10,7 +10,7 @@ from acenv.analysis.comparison import succeeded
 from acenv.analysis.failures.finding import find_failures, primary_failure
 from acenv.analysis.failures.kinds import Failure
 from acenv.analysis.records import to_jsonable
-from acenv.runs import Results, RunError
+from acenv.runs import Key, Results, RunError
 from acenv.types import Episode, Transcript
 
 
@@ -74,13 +74,13 @@ def list_failures(results: Results, reference: Results | None = None) -> Iterato
         reference: Another agent's run of the same tasks; its solutions show where this one went another way.
     """
     for episode in results.episodes:
-        other = None if reference is None else transcript_of(reference, episode)
-        yield EpisodeFailures.of(episode, transcript_of(results, episode), other)
+        other = None if reference is None else transcript_of(reference, episode.key)
+        yield EpisodeFailures.of(episode, transcript_of(results, episode.key), other)
 
 
-def transcript_of(run: Results, episode: Episode) -> Transcript:
+def transcript_of(run: Results, key: Key) -> Transcript:
     """What was said in an episode of the same task; nothing where the run has none, or has lost it."""
     try:
-        return run.transcript(episode.key)
+        return run.transcript(key)
     except (KeyError, OSError, RunError):
-        return Transcript(*episode.key, (), (), ())
+        return Transcript(*key, (), (), ())
