@@ -79,6 +79,7 @@ _episodes = msgspec.json.Decoder(EpisodeLine)
 _keys = msgspec.json.Decoder(KeyLine)
 _transcripts = msgspec.json.Decoder(TranscriptLine)
 _step_fields = tuple(f.name for f in fields(Step))
+_finishes: dict[str, FinishReason] = {StepLine.__struct_defaults__[0]: StepLine.__struct_defaults__[0]}
 
 
 def write_episode(episode: Episode, transcript: int) -> bytes:
@@ -131,6 +132,9 @@ def read_episode(line: bytes | memoryview) -> Episode:
 def write_transcript(transcript: Transcript) -> bytes:
     """A line of ``transcripts.jsonl``."""
     steps = [StepLine(**{name: getattr(step, name) for name in _step_fields}) for step in transcript.steps]
+    for step in steps:
+        # A default is left out where it is the same object, which it is not when it comes from another process.
+        step.finish = _finishes.get(step.finish, step.finish)
     return _line(
         TranscriptLine(transcript.env_id, transcript.seed, list(transcript.messages), list(transcript.tools), steps)
     )
@@ -263,7 +267,10 @@ def _line(record: msgspec.Struct) -> bytes:
 
 def _decode(decoder: msgspec.json.Decoder[T], kind: type[T], line: bytes | memoryview) -> T:
     try:
-        return decoder.decode(line)
-    except msgspec.DecodeError:
-        # JSON as Python writes it may have NaN in it.
-        return msgspec.convert(json.loads(bytes(line)), kind)
+        try:
+            return decoder.decode(line)
+        except msgspec.DecodeError:
+            # JSON as Python writes it may have NaN in it.
+            return msgspec.convert(json.loads(bytes(line)), kind)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from acenv.lines import write_transcript
 from acenv.runs import Results, RunError
 from acenv.store import RunStore
 from acenv.types import Episode, Step, Transcript, Usage
@@ -157,6 +158,12 @@ def test_a_full_disk_is_an_error_and_the_run_intact(tmp_path: Path) -> None:
         with pytest.raises(RunError, match="No space left"):
             store.append(episode(1), transcript(1))
     assert len(Results.load(tmp_path)) == 1
+
+
+def test_a_step_from_another_process_is_written_as_one_of_this(tmp_path: Path) -> None:
+    there = "".join(["st", "op"])  # equal, and not the same object
+    lines = [write_transcript(Transcript("a", 0, [], [], [Step("go", 0.5, reason)])) for reason in ("stop", there)]  # type: ignore[arg-type]
+    assert lines[0] == lines[1]
 
 
 def test_every_line_is_plain_json(tmp_path: Path) -> None:

@@ -93,12 +93,6 @@ class RayPool:
         rooms = [there.get(names.get(name, name), 0.0) // need for name, need in self._needs.items() if need]
         return max(1, int(min(rooms, default=1)))
 
-    def pids(self) -> list[int]:
-        """The processes of the actors, by worker, on whatever nodes they are."""
-        import ray
-
-        return list(ray.get([self._actors[number].pid.remote() for number in sorted(self._actors)]))
-
     def start(self, worker: int) -> None:
         """Start an actor, unless it is the first one and has been asked already."""
         import ray
@@ -107,8 +101,8 @@ class RayPool:
             return
         custom = {name: need for name, need in self._needs.items() if name not in _OWN_RESOURCES}
         own = {name: need for name, need in self._needs.items() if name in _OWN_RESOURCES}
-        # One thread works, another takes in what is to be run next, a third answers.
-        actor: Any = ray.remote(ShardActor).options(max_concurrency=3, resources=custom, **own).remote(self._shared)
+        # One thread works, another takes in what is to be run next.
+        actor: Any = ray.remote(ShardActor).options(max_concurrency=2, resources=custom, **own).remote(self._shared)
         self._actors[worker] = actor
         self._streams[worker] = actor.work.remote()
 
@@ -163,9 +157,3 @@ class ShardActor:
     def work(self) -> Iterator[Description | tuple[Episode, Transcript]]:
         """Give what the policy is, and then every episode as it ends."""
         yield from self._shard.work()
-
-    def pid(self) -> int:
-        """The number of the process."""
-        import os
-
-        return os.getpid()

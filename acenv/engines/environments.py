@@ -47,10 +47,6 @@ class EnvironmentProcesses:
         for worker in there:
             worker.join()
 
-    def pids(self) -> list[int]:
-        """The processes that run."""
-        return [worker.pid for worker in self._workers if worker is not None]
-
     def submit(self, slot: int, function: Callable[..., None], *arguments: Any) -> Future[None]:
         """Call a function in the thread of the process that has a slot."""
         return self._threads[slot % len(self._threads)].submit(function, *arguments)

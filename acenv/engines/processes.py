@@ -53,11 +53,6 @@ class Worker:
         self.connection = Connection(ours.detach())
         self.send((main, job))
 
-    @property
-    def pid(self) -> int:
-        """The number of the process."""
-        return self._process.pid
-
     def send(self, message: Any) -> None:
         """Send something; if the process is gone, that is found out by who waits for an answer."""
         with suppress(OSError):
@@ -110,10 +105,6 @@ class ProcessPool:
             worker.hang_up()
         for worker in self._workers.values():
             worker.join()
-
-    def pids(self) -> list[int]:
-        """The processes, by worker."""
-        return [self._workers[number].pid for number in sorted(self._workers)]
 
     def start(self, worker: int) -> None:
         """See :class:`acenv.engines.spreading.Pool`."""
