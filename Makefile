@@ -17,7 +17,7 @@ install: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet $(PIP_FLAGS) --constraint constraints.txt "torch==2.13.0" --editable ".[all,dev,docs,adapters]"
+	$(BIN)/pip install --quiet $(PIP_FLAGS) --constraint constraints.txt "torch==2.13.0" --editable ".[all,dev,docs,adapters,ray]"
 	# Its data and checkers are wanted, not the old versions that it pins.
 	$(BIN)/pip install --quiet $(PIP_FLAGS) --no-deps "bfcl-eval==2026.3.23"
 	# The second engine of AWQ; it asks for an old torch, and runs with this one.
