@@ -64,9 +64,16 @@ def primary_failure(failures: Sequence[Failure], transcript: Transcript) -> Fail
 
     Of those that were not made good it is the first in the order of :data:`~.kinds.FAILURES`, and of several of one
     kind the earliest. A failure of :data:`~.kinds.RECOVERABLE` that progress followed was made good, unless the action
-    itself had a negative reward.
+    itself had a negative reward. Where an episode ran out of steps, slips explain it only if they were at least half of
+    the actions since the last progress.
     """
-    open_ = [failure for failure in failures if _is_open(failure, transcript.steps)]
+    steps = transcript.steps
+    open_ = [failure for failure in failures if _is_open(failure, steps)]
+    if any(failure.kind == "out of steps" for failure in open_):
+        slips = [failure for failure in open_ if failure.kind in RECOVERABLE and failure.kind != "repeated action"]
+        since = len(steps) - max((i + 1 for i, step in enumerate(steps) if step.reward > 0), default=0)
+        if 2 * len({failure.step for failure in slips}) < since:
+            open_ = [failure for failure in open_ if failure not in slips]
     return min(open_ or failures, key=lambda failure: (_RANK[failure.kind], failure.step), default=None)
 
 

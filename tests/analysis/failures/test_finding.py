@@ -190,6 +190,14 @@ class TestPrecedence:
         assert self.primary(Step("x", -0.1, fault="wrong tool"), Step(CALL, 0.5), end) == "wrong tool"
         assert self.primary(Step("x", 0.0, fault="dead end"), Step(CALL, 0.5), end) == "dead end"
 
+    def test_a_few_slips_do_not_explain_that_the_steps_ran_out(self) -> None:
+        fine = [Step(f"go {i}", 0.0) for i in range(3)]
+        slip = Step("fly", 0.0, fault="invalid in this world")
+        assert self.primary(slip, *fine, truncated=True) == "out of steps"
+        assert self.primary(slip, slip, fine[0], fine[1], truncated=True) == "invalid in this world"
+        assert self.primary(slip, *fine[:2], Step(CALL, 0.5), fine[2], truncated=True) == "out of steps"
+        assert self.primary(*fine, slip, truncated=True) == "invalid in this world"
+
     def test_of_one_kind_the_earliest(self) -> None:
         said = transcript(SANDBOX, [Step("a", 0.0, fault="unparsable"), Step("b", 0.0, fault="unparsable")])
         assert primary_failure(find_failures(episode(said, truncated=True), said), said) == Failure(

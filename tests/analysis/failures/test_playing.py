@@ -313,15 +313,16 @@ def test_what_cannot_be_undone_is_a_dead_end() -> None:
 def test_babyai() -> None:
     pytest.importorskip("minigrid")
 
-    def maze(*moves: Move, **keywords: Any) -> str:
-        return primary(play("BabyAI", *moves, difficulty="medium", **keywords))
+    def maze(*moves: Move) -> str:
+        return primary(play("BabyAI", *moves, difficulty="medium", max_steps=2))
 
     assert maze("I should have a look around to find it all first", "wait") == "unparsable"
     assert maze("fly", "wait") == "hallucinated tool"
     assert maze("go", "wait") == "schema violation"
     assert maze("go to the moon", "turn left") == "wrong argument"
-    assert maze("drop", max_steps=2) == "invalid in this world"
-    assert maze("wait") == "repeated action"
+    assert maze("drop", "turn left") == "invalid in this world"
+    assert maze("turn left", "turn right") == "out of steps"
+    assert primary(play("BabyAI", "wait", difficulty="medium")) == "repeated action"
 
 
 def test_every_fault_stands_in_the_run_folder(tmp_path: Any) -> None:

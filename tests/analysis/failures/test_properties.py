@@ -76,6 +76,8 @@ def test_the_reason_is_the_first_by_precedence_of_what_was_not_made_good(one: tu
         return kind in RECOVERABLE and paid and not (step < len(rewards) and rewards[step] < 0)
 
     left = [f for f in found if not made_good(f.kind, f.step)] or list(found)
+    if best.kind == "out of steps":  # of which a few slips are no reason
+        left = [f for f in left if f.kind not in RECOVERABLE or f.kind == "repeated action"]
     assert FAILURES.index(best.kind) == min(FAILURES.index(f.kind) for f in left)
     assert best.step == min(f.step for f in left if f.kind == best.kind)
 
