@@ -18,7 +18,7 @@ arena = functools.cache(Arena)
 
 
 @pytest.mark.parametrize("env_id", ENV_IDS)
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.binary(max_size=120), st.sampled_from(["easy", "medium", "hard"]))
 def test_no_action_raises(env_id: str, program: bytes, difficulty: str) -> None:
     arena(env_id, difficulty).play(program)
@@ -29,7 +29,7 @@ def test_random_programs_are_played_to_their_end(env_id: str) -> None:
     played = arena(env_id, "medium")
     before = played.steps
     generate = programs(random.Random(0))
-    while played.steps - before < 150:
+    while played.steps - before < 80:
         played.play(next(generate))
 
 
@@ -38,5 +38,5 @@ def test_simulators_take_them_too(env_id: str) -> None:
     pytest.importorskip({"acenv/BabyAI-v0": "minigrid", "acenv/TextWorld-v0": "textworld"}[env_id])
     generate = programs(random.Random(1))
     played = arena(env_id, "easy")
-    while played.steps < 150:
+    while played.steps < 80:
         played.play(next(generate))

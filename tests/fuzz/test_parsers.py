@@ -32,7 +32,7 @@ def texts(draw: st.DrawFn) -> str:
 
 
 @pytest.mark.parametrize("name", PARSERS)
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(texts())
 def test_a_text_is_read_or_refused(name: str, text: str) -> None:
     parse(name, text)
