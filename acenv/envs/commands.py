@@ -61,3 +61,13 @@ def misread(command: str, verbs: Container[str]) -> Fault:
         return "schema violation"
     is_command = bool(words) and len(words) <= MAX_COMMAND_WORDS and words[0][0].isalpha()
     return "hallucinated tool" if is_command else "unparsable"
+
+
+def not_understood(command: str, verbs: Container[str]) -> Fault:
+    """What is wrong with a command that a simulator does not understand, which it is for forms and names alike.
+
+    >>> [not_understood(words, {"take"}) for words in ("take the moon", "take", "fly home")]
+    ['wrong argument', 'schema violation', 'hallucinated tool']
+    """
+    verb, _, names = command.lower().strip().partition(" ")
+    return "wrong argument" if verb in verbs and names else misread(command, verbs)

@@ -164,7 +164,7 @@ class ALFWorldEnv(SimulatorEnv[HouseTask]):
         text = game.step(words)
         if text is None:
             known = words.partition(" ")[0] in _VERBS
-            fault: Fault = "invalid in this world" if known else misread(words, _VERBS)
+            fault: Fault = "invalid in this world" if known and " " in words else misread(words, _VERBS)
             return Turn("Nothing happens.", self._progress_now(), valid=False, fault=fault)
         self._reached |= {n for n, goal in enumerate(self.task.subgoals) if re.search(goal, text)}
         won = game.won

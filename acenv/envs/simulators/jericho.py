@@ -9,14 +9,16 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from acenv.envs.base import Difficulty, Snapshot, Split, pick
+from acenv.envs.commands import misread
 from acenv.envs.simulators.base import SimulatorEnv, Turn
-from acenv.envs.simulators.zmachine import OffLimitsError, ZMachine, game_line, nth, story_files, tidy
+from acenv.envs.simulators.zmachine import NO_SUCH_THING, OffLimitsError, ZMachine, game_line, nth, story_files, tidy
 from acenv.envs.sources import RecordError, describe
+from acenv.types import Fault
 
 _NO_GAME = (
     "acenv/Jericho-v0 plays a game of yours: give game=<file or folder>, with files that end in .z3 to .z8. acenv has "
@@ -200,7 +202,10 @@ class JerichoEnv(SimulatorEnv[StoryTask]):
         subgoals = self.task.subgoals
         progress = 1.0 if won and not subgoals else self._progress_now()
         complete = bool(subgoals) and len(self._reached) == len(subgoals)
-        return Turn(text, progress, done=over or complete, valid=valid)
+        fault: Fault | Literal[""] = ""
+        if not valid:
+            fault = "wrong argument" if NO_SUCH_THING.search(text) else misread(line, ())
+        return Turn(text, progress, done=over or complete, valid=valid, fault=fault)
 
     def valid_actions(self) -> list[str]:
         """What jericho finds, for games that it knows and if spaCy's ``en_core_web_sm`` is installed.

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from acenv.envs.base import Difficulty, Split, pick
-from acenv.envs.commands import CHECK
+from acenv.envs.commands import CHECK, not_understood
 from acenv.envs.simulators.base import Turn
 from acenv.envs.simulators.java import JavaEnv, JavaFault
 from acenv.envs.simulators.scienceworld_tasks import (
@@ -22,6 +22,7 @@ from acenv.envs.simulators.scienceworld_tasks import (
     usual_simplifications,
     variations,
 )
+from acenv.types import Fault
 
 HARD_GOALS = 10
 """Goals of the simulator, from which on the label ``level`` is ``"hard"``."""
@@ -36,6 +37,26 @@ _WHICH = "Ambiguous request:"
 _GOAL = re.compile(r"^\d+\t(true|false)\t", re.MULTILINE)
 _HIDDEN = "reset task"
 """It takes nothing back but progress; it works, but nobody is told of it."""
+
+_VERBS = frozenset(
+    {
+        *(
+            "activate",
+            "close",
+            "connect",
+            "deactivate",
+            "disconnect",
+            "dunk",
+            "eat",
+            "flush",
+            "focus",
+            "go",
+            "inventory",
+        ),
+        *("look", "mix", "move", "open", "pick", "pour", "put", "read", "task", "use", "wait", "wait1"),
+    }
+)
+"""First words of the commands."""
 
 _LIST = "check"
 """Stands among an episode's commands for the full list of valid actions, as ``check valid actions`` does for the short
@@ -189,7 +210,9 @@ class ScienceWorldEnv(JavaEnv[ScienceTask]):
             observation = f"There is no choice {command!r}: nothing is done."
         self._choosing = observation.startswith(_WHICH)
         self._failed = score < 0
-        return Turn(observation or _NOT_UNDERSTOOD, max(0.0, score), done=completed or self._failed, valid=valid)
+        fault: Fault | Literal[""] = "" if valid else "wrong argument" if chosen else not_understood(command, _VERBS)
+        told = observation or _NOT_UNDERSTOOD
+        return Turn(told, max(0.0, score), done=completed or self._failed, valid=valid, fault=fault)
 
     def valid_actions(self) -> list[str]:
         """All commands that the simulator takes to be possible now, several hundred in most states."""

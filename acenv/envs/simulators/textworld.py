@@ -12,7 +12,7 @@ from acenv.envs.base import Difficulty, Split, pick
 from acenv.envs.commands import misread
 from acenv.envs.simulators.base import SimulatorEnv, Turn
 from acenv.envs.simulators.games import KINDS, PARSING, GameKind, GameTask, find_game, own_game
-from acenv.envs.simulators.zmachine import OffLimitsError, ZMachine, game_line, nth, story_files, tidy
+from acenv.envs.simulators.zmachine import NO_SUCH_THING, OffLimitsError, ZMachine, game_line, nth, story_files, tidy
 from acenv.envs.sources import GENERATED
 from acenv.types import Fault
 
@@ -217,6 +217,8 @@ class TextWorldEnv(SimulatorEnv[GameTask]):
         fault: Fault | Literal[""] = ""
         if not events and line.partition(" ")[0].lower() not in _VERBS:
             fault = misread(line, _VERBS)
+        elif not events and NO_SUCH_THING.search(plain):
+            fault = "wrong argument"
         return Turn(plain, 1.0 if won else self._share, done=won or self._lost, valid=bool(events), fault=fault)
 
     def valid_actions(self) -> list[str]:

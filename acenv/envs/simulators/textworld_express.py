@@ -10,7 +10,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from acenv.envs.base import Difficulty, Split, pick
-from acenv.envs.commands import misread
+from acenv.envs.commands import not_understood
 from acenv.envs.simulators.base import Turn
 from acenv.envs.simulators.java import JavaEnv, JavaFault
 from acenv.types import Fault
@@ -66,6 +66,14 @@ _COMMANDS = (
     "Write one command a message, such as: look around, inventory, move north, open THING, take THING, "
     "put THING in THING, read THING, check valid actions (lists all that can be done now)."
 )
+_VERBS = frozenset(
+    {
+        *("look", "inventory", "move", "open", "close", "take", "put", "read", "eat", "cook", "chop", "slice", "dice"),
+        *("prepare", "examine", "answer", "task", "use"),
+    }
+)
+"""First words of commands in any game, possible now or not."""
+
 _UNKNOWN = "Unknown action"
 
 
@@ -189,10 +197,9 @@ class TextWorldExpressEnv(JavaEnv[GameTask]):
             self._done.append(exact)
         progress = min(1.0, max(0.0, float(answer["score"])))
         done = self._failed or answer["tasksuccess"] or progress >= 1.0
-        verbs = {action.split(" ")[0] for action in self._valid}
-        fault: Fault | Literal[""] = "" if valid else "invalid in this world"
-        if not valid and command.lower().split(" ")[0] not in verbs:
-            fault = misread(command, verbs)
+        fault: Fault | Literal[""] = ""
+        if not valid:
+            fault = not_understood(command, _VERBS | {action.split(" ")[0] for action in self._valid})
         return Turn(observation, progress, done=done, valid=valid, fault=fault)
 
     def valid_actions(self) -> list[str]:

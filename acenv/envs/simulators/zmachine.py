@@ -20,6 +20,9 @@ _OFF_LIMITS = (
 )
 """Commands that write files, end or rewind the game, or change how it reports what happens."""
 
+NO_SUCH_THING = re.compile(r"(?:see|have) (?:any|no) such thing", re.IGNORECASE)
+"""How the parsers of Infocom and of Inform's libraries say that a name means nothing here."""
+
 _WORD_CHARS = 6
 """Old games tell words apart by their first six letters only."""
 
