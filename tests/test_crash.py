@@ -116,20 +116,21 @@ def members(session: int) -> list[int]:
     return found
 
 
-def kill_and_finish(
-    base: Path, kills: int, undisturbed: dict[tuple[str, int], tuple[Any, bytes]], *more: str
-) -> tuple[int, int]:
-    """Kill runs at random moments, take each up again until it is whole; gives how many stopped half-way, and ended."""
+def kill_and_finish(base: Path, kills: int, undisturbed: dict[tuple[str, int], tuple[Any, bytes]]) -> tuple[int, int]:
+    """Kill runs at random moments, take each up again until it is whole; gives how many stopped half-way, and ended.
+
+    Each start is in one process or with two workers, since either goes on where the other was.
+    """
     rng = random.Random(20)
     killed = halfway = ended = 0
     while killed < kills or (base / str(ended)).exists():
         folder = base / str(ended)
         before = began(folder)
-        process = start(folder, *more)
+        process = start(folder, *rng.choice([(), ("--workers", "2")]))
         if killed < kills:
             if rng.random() < 0.9:
                 wait_for(partial(changed, folder, before), process)
-                time.sleep(rng.uniform(0.0, 0.3))
+                time.sleep(rng.uniform(0.0, 1.0))
             else:
                 time.sleep(rng.uniform(0.0, 2.0))
             if process.poll() is None:
