@@ -40,20 +40,8 @@ _HIDDEN = "reset task"
 
 _VERBS = frozenset(
     {
-        *(
-            "activate",
-            "close",
-            "connect",
-            "deactivate",
-            "disconnect",
-            "dunk",
-            "eat",
-            "flush",
-            "focus",
-            "go",
-            "inventory",
-        ),
-        *("look", "mix", "move", "open", "pick", "pour", "put", "read", "task", "use", "wait", "wait1"),
+        *("activate", "close", "connect", "deactivate", "disconnect", "dunk", "eat", "flush", "focus", "go"),
+        *("inventory", "look", "mix", "move", "open", "pick", "pour", "put", "read", "task", "use", "wait", "wait1"),
     }
 )
 """First words of the commands."""
