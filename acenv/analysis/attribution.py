@@ -12,6 +12,21 @@ the return that even the base could not win back after this one decision. The sh
 of two policies' returns is the sum of one's advantages along the other's path. A decision that both models take alike
 has the share 0, and needs no rollout.
 
+What is assumed:
+
+* A policy decides alike whenever it is asked the same: then decisions that are known are not asked for again, and the
+  figures of one episode have no error of their own. Sampled policies of acenv draw from a generator seeded by episode
+  and step, so this holds for them too: base and compressed model share their draws (common random numbers), and a
+  figure is that of one draw; ``replicates`` average over more. Where a server answers otherwise the second time, or
+  half precision turns a close decision in another batch, a share has that noise in it; their sum still is the loss.
+* An environment repeats itself: branches begin in a snapshot or repeat the actions, and an episode in which the same
+  actions bring another reward or another text is excluded, with the reason.
+* A price belongs to a decision *given what stands before it and that the base goes on behind it*. It is no price of the
+  same mistake elsewhere, and a mistake that only makes a later one possible is priced where the base can no longer
+  make up for it.
+
+Intervals are over episodes (see :mod:`acenv.analysis.shares`): what other tasks of the same environments would show.
+
 Beside it stand what depends on the order less, or in another way:
 
 * the *other order*: along the base's path, with the compressed model taking over at step t. It sums to the loss too;
@@ -26,7 +41,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from acenv.analysis.deviations import Deviation, Effort, EpisodeAttribution, Excluded, episode_from_dict
@@ -79,15 +94,39 @@ class Attribution:
 
     def by_kind(self) -> tuple[Group, ...]:
         """What each kind of differing decision cost, the most expensive first."""
-        groups = group_deviations(self.episodes, lambda d: d.kind, DIVERGENCES, confidence=self.confidence)
+        groups = group_deviations(self.episodes, lambda e, d: d.kind, DIVERGENCES, confidence=self.confidence)
         return tuple(sorted((g for g in groups if g.differing), key=lambda g: -g.cost.estimate))
+
+    def by_environment(self) -> tuple[Group, ...]:
+        """What the decisions in each environment cost, the most expensive first.
+
+        Here the cost is a mean over the environment's own episodes; the share is that of the loss over all.
+        """
+        groups = group_deviations(
+            self.episodes,
+            lambda e, d: e.env_id,
+            dict.fromkeys(e.env_id for e in self.episodes),
+            (e.env_id for e in self.episodes for _ in e.contexts),
+            confidence=self.confidence,
+        )
+        own = {g.name: self.only(g.name).loss() for g in groups}
+        groups = tuple(replace(g, cost=own[g.name], other_order=own[g.name]) for g in groups)
+        return tuple(sorted(groups, key=lambda g: -g.cost.estimate))
+
+    def only(self, env_id: str) -> Attribution:
+        """The part about one environment, whose kinds, contexts and steps are to be seen by themselves."""
+        return replace(
+            self,
+            episodes=tuple(e for e in self.episodes if e.env_id == env_id),
+            excluded=tuple(e for e in self.excluded if e.env_id == env_id),
+        )
 
     def by_context(self) -> tuple[Group, ...]:
         """What decisions cost by the length of the conversation before them, the shortest first."""
         lengths = sorted(c for e in self.episodes for c in (*e.contexts, *(d.context for d in e.base_path)))
         return group_deviations(
             self.episodes,
-            lambda d: range_name(d.context),
+            lambda e, d: range_name(d.context),
             dict.fromkeys(map(range_name, lengths)),
             (range_name(c) for e in self.episodes for c in e.contexts),
             confidence=self.confidence,
@@ -98,7 +137,7 @@ class Attribution:
         longest = max((max(len(e.contexts), e.base_length) for e in self.episodes), default=0)
         return group_deviations(
             self.episodes,
-            lambda d: step_name(d.step),
+            lambda e, d: step_name(d.step),
             dict.fromkeys(map(step_name, range(longest))),
             (step_name(t) for e in self.episodes for t in range(len(e.contexts))),
             confidence=self.confidence,
@@ -121,6 +160,12 @@ class Attribution:
             if len(kinds) > 1:
                 found.append(
                     f"Then come {', '.join(f'{_plural(g.name)} ({g.share.estimate:.0%})' for g in kinds[1:4])}."
+                )
+            worlds = self.by_environment()
+            if len(worlds) > 1:
+                found.append(
+                    f"{worlds[0].name} loses most: {_with_bounds(worlds[0].cost)} an episode, "
+                    f"{worlds[0].share.estimate:.0%} of the whole loss."
                 )
             places = [g for g in self.by_context() if g.decisions]
             if len(places) > 1:
@@ -153,6 +198,7 @@ class Attribution:
             "summary": {
                 "loss": to_jsonable(self.loss()) if self.episodes else None,
                 "kinds": to_jsonable(self.by_kind()),
+                "environments": to_jsonable(self.by_environment()),
                 "contexts": to_jsonable(self.by_context()),
                 "steps": to_jsonable(self.by_step()),
                 "sentences": list(self.sentences()),

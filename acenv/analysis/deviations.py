@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from acenv.analysis.divergence import DIVERGENCES
 from acenv.analysis.records import from_number
 
 
@@ -113,11 +114,23 @@ def episode_from_dict(record: Mapping[str, Any]) -> EpisodeAttribution:
 
     Raises:
         KeyError: A field is missing.
-        TypeError: A field is of another type.
+        TypeError: A field is of another type, or there is one more.
+        ValueError: A field has a value that it cannot have.
     """
-    values = dict(record)
+    values: dict[str, Any] = dict(record)
     for name in ("path", "base_path"):
-        values[name] = tuple(
-            Deviation(**{**d, "share": from_number(d["share"]), "alone": from_number(d["alone"])}) for d in values[name]
-        )
-    return EpisodeAttribution(**{**values, "contexts": tuple(values["contexts"])})
+        values[name] = tuple(map(_deviation_from_dict, values[name]))
+    values["contexts"] = tuple(map(int, values["contexts"]))
+    values["first"] = None if values["first"] is None else int(values["first"])
+    values |= {name: float(values[name]) for name in ("base_return", "compressed_return")}
+    values |= {name: int(values[name]) for name in ("seed", "base_length", "replicate")}
+    return EpisodeAttribution(**values)
+
+
+def _deviation_from_dict(record: Mapping[str, Any]) -> Deviation:
+    values: dict[str, Any] = dict(record)
+    if values["kind"] not in DIVERGENCES:
+        raise ValueError(f"{values['kind']!r} is no kind of decision; known are {', '.join(DIVERGENCES)}")
+    values |= {name: from_number(values[name]) for name in ("share", "alone")}
+    values |= {name: int(values[name]) for name in ("step", "context", "pooled")}
+    return Deviation(**values)

@@ -42,6 +42,10 @@ def first_divergence(base: Sequence[Step], compressed: Sequence[Step]) -> int | 
 def divergence_kind(base: Step, compressed: Step, tools: Sequence[Tool] = (), env_id: str = "") -> DivergenceKind:
     """What two different actions in the same state differ in first, or how the compressed model's ends.
 
+    Greedy decoding follows the first difference, so a text that derails is of the kind of the piece at which it left
+    the base's: a wrong tool name with an endless text behind it is a matter of the tool name. It is cut off only where
+    all that it has written agrees with the base.
+
     The piece is looked up in the base's action at the first character that differs. Where only syntax stands there
     because the base's word ended and the compressed model's goes on, it is the piece that goes on.
 
@@ -55,13 +59,13 @@ def divergence_kind(base: Step, compressed: Step, tools: Sequence[Tool] = (), en
     'tool name'
     >>> divergence_kind(Step('{"name": "open"}', 1.0), Step('{"name": "open', 0.0))
     'stopped early'
+    >>> divergence_kind(Step('{"name": "open"}', 1.0), Step("", 0.0, "context"))
+    'cut off'
     """
-    if compressed.finish in ("length", "context"):
-        return "cut off"
     ours, theirs = base.action, compressed.action
     at = _first_difference(ours, theirs)
     if at >= len(theirs):
-        return "stopped early"
+        return "cut off" if compressed.finish in ("length", "context") else "stopped early"
     if at >= len(ours):
         return "went on"
     commands = env_id in COMMANDS

@@ -9,17 +9,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from acenv.analysis.bounded import interval_between
 from acenv.analysis.deviations import Deviation, EpisodeAttribution
-from acenv.analysis.statistics import Floats, Interval, percentile_interval, resampled_means
+from acenv.analysis.statistics import Floats, Interval
 
 RESAMPLES = 10_000
 NEGLIGIBLE = 1e-9
+_CHUNK = 2**19
+"""Weights drawn at a time; bounds the memory."""
 _STEP_GROUPS = ((10, 19), (20, 49))
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """All decisions of one kind, context length or step.
+    """All decisions of one kind, environment, context length or step.
 
     Attributes:
         name: Such as ``"tool name"``, ``"256-383"`` or ``"3"``.
@@ -51,13 +54,13 @@ def mean_loss(episodes: Sequence[EpisodeAttribution], confidence: float = 0.95) 
 
 def group_deviations(
     episodes: Sequence[EpisodeAttribution],
-    name_of: Callable[[Deviation], str],
+    name_of: Callable[[EpisodeAttribution, Deviation], str],
     names: Iterable[str],
     decisions: Iterable[str] | None = None,
     *,
     confidence: float = 0.95,
 ) -> tuple[Group, ...]:
-    """Sum up differing decisions by name; all are resampled together, so that shares stay shares of the same loss.
+    """Sum up differing decisions by name; all are weighted together, so that shares stay shares of the same loss.
 
     Args:
         episodes: What is summed up.
@@ -70,13 +73,16 @@ def group_deviations(
         return ()
     names = list(names)
     columns = {"": [e.lost for e in episodes]}
-    for name in names:
-        columns[f"cost {name}"] = [_total(e.path, name_of, name) for e in episodes]
-        columns[f"other {name}"] = [_total(e.base_path, name_of, name) for e in episodes]
+    for order, sums in (
+        ("cost", [_total(e, e.path, name_of) for e in episodes]),
+        ("other", [_total(e, e.base_path, name_of) for e in episodes]),
+    ):
+        columns |= {f"{order} {name}": [one.get(name, 0.0) for one in sums] for name in names}
     found = _intervals(episodes, columns, confidence)
     members: dict[str, list[Deviation]] = {name: [] for name in names}
-    for deviation in (d for e in episodes for d in e.path):
-        members[name_of(deviation)].append(deviation)
+    for episode in episodes:
+        for deviation in episode.path:
+            members[name_of(episode, deviation)].append(deviation)
     counts = None if decisions is None else Counter(decisions)
     groups = []
     for name in names:
@@ -126,16 +132,23 @@ def step_name(step: int) -> str:
     return next((f"{low}-{high}" for low, high in _STEP_GROUPS if step <= high), f"{_STEP_GROUPS[-1][1] + 1}+")
 
 
-def _total(path: Iterable[Deviation], name_of: Callable[[Deviation], str], name: str) -> float:
-    return math.fsum(d.share for d in path if name_of(d) == name)
+def _total(
+    episode: EpisodeAttribution, path: Iterable[Deviation], name_of: Callable[[EpisodeAttribution, Deviation], str]
+) -> dict[str, float]:
+    sums: dict[str, list[float]] = {}
+    for deviation in path:
+        sums.setdefault(name_of(episode, deviation), []).append(deviation.share)
+    return {name: math.fsum(shares) for name, shares in sums.items()}
 
 
 def _intervals(
     episodes: Sequence[EpisodeAttribution], columns: Mapping[str, Sequence[float]], confidence: float
 ) -> dict[str, tuple[Interval, Interval]]:
-    """Mean of each column and its ratio to the column ``""``; episodes are resampled whole, by environment.
+    """Mean of each column and its ratio to the column ``""``, the whole loss.
 
-    The draws of one episode are averaged before, since they are not independent of each other.
+    As in a comparison (:mod:`acenv.analysis.bounded`): episodes get random weights, environment by environment, and one
+    more episode is added that was not seen, at the worst end of the scale. For a share it lost everything, by decisions
+    of this group or by others. The draws of one episode are averaged before, since they are not independent.
     """
     if not episodes:
         raise ValueError("there is no episode to average over")
@@ -143,25 +156,43 @@ def _intervals(
     rows: dict[str, dict[int, list[int]]] = {}
     for i, e in enumerate(episodes):
         rows.setdefault(e.env_id, {}).setdefault(e.seed, []).append(i)
-    means, draws, smallest = [], [], len(episodes)
-    for clusters in rows.values():
-        values = np.asarray([table[chosen].mean(axis=0) for chosen in clusters.values()])
-        means.append(values.mean(axis=0))
-        draws.append(resampled_means(values, RESAMPLES, np.random.default_rng(0)))
-        smallest = min(smallest, len(values))
-    mean: Floats = np.asarray(means, dtype=np.float64).mean(axis=0)
-    drawn: Floats = np.asarray(draws, dtype=np.float64).mean(axis=0)
-    whole = list(columns).index("")
-    divisible = drawn[:, whole] > NEGLIGIBLE
+    strata = [np.asarray([table[chosen].mean(axis=0) for chosen in clusters.values()]) for clusters in rows.values()]
+    smallest = min(map(len, strata))
+    mean: Floats = np.mean([values.mean(axis=0) for values in strata], axis=0)
+    rng = np.random.default_rng(0)
+    parts, masses = zip(*(_weighted_means(values, rng) for values in strata), strict=True)
+    drawn: Floats = np.mean(parts, axis=0)
+    mass: Floats = np.sum([m * (smallest / len(values)) for m, values in zip(masses, strata, strict=True)], axis=0)
+    unseen = rng.standard_exponential(RESAMPLES)
+    unseen = unseen / (mass + unseen)
+    worst, best = min(-1.0, float(table.min())), max(1.0, float(table.max()))
+    names = list(columns)
+    whole = names.index("")
+    kept = drawn * (1.0 - unseen)[:, None]
+    losses = kept[:, whole] + unseen  # with an unseen episode that lost everything
     found = {}
-    for i, name in enumerate(columns):
-        interval = percentile_interval(float(mean[i]), drawn[:, i], smallest, confidence)
-        share = Interval(math.nan, math.nan, math.nan)
+    for i, name in enumerate(names):
+        low, high = kept[:, i] + worst * unseen, kept[:, i] + best * unseen
+        cost = interval_between(float(mean[i]), low, high, smallest, confidence)
+        found[name] = cost, Interval(math.nan, math.nan, math.nan)
+    divisible = found[""][0].low > NEGLIGIBLE and bool(np.all(losses > NEGLIGIBLE))
+    for i, name in enumerate(names):
         if mean[whole] > NEGLIGIBLE:
             ratio = float(mean[i] / mean[whole])
             share = Interval(ratio, math.nan, math.nan)
-            if float(np.mean(divisible)) > confidence:  # else the loss may be 0, and a part of it anything
-                ratios = drawn[divisible, i] / drawn[divisible, whole]
-                share = percentile_interval(ratio, ratios, smallest, confidence)
-        found[name] = (interval, share)
+            if divisible:  # else the loss may be 0, and a part of it anything
+                low, high = kept[:, i] / losses, (kept[:, i] + unseen) / losses
+                share = interval_between(ratio, low, high, smallest, confidence)
+            found[name] = found[name][0], share
     return found
+
+
+def _weighted_means(values: Floats, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    """Means of the rows under random weights, ``[resamples, columns]``, and what the weights summed up to."""
+    means, mass = np.empty((RESAMPLES, values.shape[1])), np.empty(RESAMPLES)
+    step = max(1, _CHUNK // len(values))
+    for start in range(0, RESAMPLES, step):
+        weights = rng.standard_exponential((min(step, RESAMPLES - start), len(values)))
+        mass[start : start + step] = weights.sum(axis=1)
+        means[start : start + step] = weights @ values / mass[start : start + step, None]
+    return means, mass

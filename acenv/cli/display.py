@@ -243,6 +243,8 @@ def print_replays(replays: Mapping[str, Replay]) -> None:
         pairs = (("logits", overall.erank_logits), ("hidden states", overall.erank_hidden))
         eranks = ", ".join(f"of {what} {a:.1f} > {b:.1f}" for what, (a, b) in pairs)
         console.print(f"{ranks}, RBO {overall.rbo:.3f}; effective rank {eranks}", highlight=False)
+        if overall.erank_layers:
+            console.print(f"effective rank behind layer {_layer_ranks(overall.erank_layers)}", highlight=False)
     console.print(
         "flips: tokens for which the compressed model has another favourite; first flips: actions whose first one is "
         "of this kind",
@@ -250,34 +252,43 @@ def print_replays(replays: Mapping[str, Replay]) -> None:
     )
 
 
+def _layer_ranks(layers: Sequence[tuple[float, float]], most: int = 8) -> str:
+    """Effective ranks behind the first, the last, and evenly spaced layers between them, counted from 1."""
+    last = len(layers) - 1
+    shown = sorted({round(i * last / (most - 1)) for i in range(most)}) if last >= most else range(last + 1)
+    return ", ".join(f"{i + 1}: {layers[i][0]:.1f} > {layers[i][1]:.1f}" for i in shown)
+
+
 def print_attribution(found: Attribution) -> None:
-    """What the decisions of a compressed model cost: by kind, by length of the conversation, by step."""
+    """What the decisions of a compressed model cost: by kind, environment, length of the conversation, and step."""
     for title, groups in (
         ("kind of decision", found.by_kind()),
+        ("environment", found.by_environment()),
         (f"{found.unit} before it", found.by_context()),
         ("step", found.by_step()),
     ):
-        table = Table(box=box.SIMPLE, pad_edge=False)
-        for column in (title, "differ", "return lost [95%]", "share", "other order", "mended alone"):
+        if not groups or (title == "environment" and len(groups) < 2):
+            continue
+        table = Table(box=box.SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))
+        for column in (title, "differ", "return lost", "95%", "share", "other", "alone"):
             table.add_column(column, no_wrap=True, justify="left" if column == title else "right")
         for group in groups:
-            bounds = "" if math.isnan(group.cost.low) else f" [{group.cost.low:+.3f}, {group.cost.high:+.3f}]"
             table.add_row(
-                group.name,
-                str(group.differing) if group.decisions is None else f"{group.differing} of {group.decisions}",
-                f"{group.cost.estimate:.3f}{bounds}",
+                group.name.removeprefix("acenv/"),
+                str(group.differing) if group.decisions is None else f"{group.differing}/{group.decisions}",
+                f"{group.cost.estimate:.3f}",
+                "" if math.isnan(group.cost.low) else f"[{group.cost.low:+.3f}, {group.cost.high:+.3f}]",
                 "-" if math.isnan(group.share.estimate) else f"{group.share.estimate:.0%}",
                 f"{group.other_order.estimate:.3f}",
                 "-" if math.isnan(group.alone) else f"{group.alone:+.3f}",
             )
-        if groups:
-            console.print(table)
+        console.print(table)
     for sentence in found.sentences():
         console.print(sentence, markup=False, highlight=False)
     console.print(
-        "return lost: an episode, what the original could not win back after these decisions; other order: the same, "
-        "with the compressed model taking over from the original; mended alone: what one decision of the original in "
-        "their place brings back, on average",
+        "return lost: an episode, what the original could not win back after these decisions; other: the same, with "
+        "the compressed model taking over from the original; alone: what one decision of the original in their place "
+        "brings back, on average",
         style="dim",
     )
 

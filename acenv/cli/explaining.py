@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 import acenv
 from acenv.analysis.records import to_jsonable
 from acenv.cli.app import app, example
-from acenv.cli.arguments import EnvOptions, Json, PolicyOptions, env_list, options
+from acenv.cli.arguments import EnvOptions, Jobs, Json, PolicyOptions, env_list, options
 from acenv.cli.display import (
     console,
     print_attribution,
@@ -114,67 +114,78 @@ def replay(
 @app.command(
     epilog=example(
         "acenv attribute runs/bench --method gptq-2bit-g32",
-        "acenv attribute --base nano --compressed hf:./nano-gptq --difficulty easy --out attribution.json",
+        "acenv attribute runs/dense runs/gptq --base hf:./my-model --compressed hf:./my-model-gptq",
+        "acenv attribute --base nano --compressed hf:./nano-gptq --difficulty easy --jobs 2 --out attribution.json",
     )
 )
 def attribute(
-    folder: Annotated[Path | None, typer.Argument(help="A finished bench folder.")] = None,
-    method: Annotated[str | None, typer.Option(help="Of a bench: name of the method.")] = None,
+    folders: Annotated[
+        list[Path] | None, typer.Argument(help="A finished bench folder; or two run folders, the original's first.")
+    ] = None,
+    method: Annotated[str | None, typer.Option(help="Of a bench: name of the method. Default: its only one.")] = None,
     base: Annotated[str | None, typer.Option(help="Without a bench: the original, such as hf:PATH.")] = None,
     compressed: Annotated[str | None, typer.Option(help="Without a bench: the compressed model.")] = None,
     env_names: Annotated[
         list[str] | None, typer.Option("--envs", "--suite", help="Environment or suite; repeatable.")
     ] = None,
     episodes: Annotated[
-        int | None, typer.Option(min=1, help="Episodes an environment; default: 100, or the bench's.")
+        int | None, typer.Option(min=1, help="Episodes an environment; default: those of the folders, else 25.")
     ] = None,
     max_branches: Annotated[
         int, typer.Option(min=0, help="Differing decisions of a path that get branches of their own; 0 for all.")
     ] = 16,
     replicates: Annotated[int, typer.Option(min=1, help="Draws of each episode, for policies that sample.")] = 1,
-    difficulty: Annotated[str | None, typer.Option(help="Without a bench: easy, medium or hard.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Without a bench: the JSON file to write.")] = None,
+    difficulty: Annotated[str | None, typer.Option(help="Without folders: easy, medium or hard.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Without a bench: a JSON file to write.")] = None,
     env_option: EnvOptions = None,
     policy_option: PolicyOptions = None,
+    jobs: Jobs = 1,
     as_json: Json = False,
 ) -> None:
     """Find where a compressed model leaves the original's path, and what each of its decisions cost."""
     from acenv.studies.attribute import attribute as attribute_models
-    from acenv.studies.attribute import attribute_bench
+    from acenv.studies.attribute import attribute_bench, attribute_runs
 
-    bound = max_branches or None
+    paths = folders or []
+    is_bench = len(paths) == 1
+    if len(paths) > 2:
+        raise ValueError(f"give a bench folder, or two run folders, not {len(paths)} folders")
+    if paths and (difficulty or env_option):
+        raise ValueError("folders know their tasks: leave out --difficulty and --env-option")
+    if is_bench and (base or compressed or out or policy_option):
+        raise ValueError(
+            f"{paths[0]} has to be a bench, which knows its models: leave out --base, --compressed, --out and "
+            "--policy-option, or name two run folders"
+        )
+    if not is_bench and (method or base is None or compressed is None):
+        raise ValueError("name a bench folder with --method, or two models with --base and --compressed")
+    given = options(policy_option, "--policy-option")
     with progress_bars(as_json) as watcher:
-        if folder is not None:
-            if method is None:
-                raise ValueError("name a method of the bench with --method")
-            if base or compressed or out or difficulty or env_option or policy_option:
-                raise ValueError(
-                    f"{folder} is a bench, which knows its models and tasks: leave out --base, --compressed, --out, "
-                    "--difficulty, --env-option and --policy-option"
-                )
-            found = attribute_bench(
-                folder,
-                method,
-                envs=env_names or (),
-                episodes=episodes,
-                max_branches=bound,
-                replicates=replicates,
-                watcher=watcher,
-            )
-        elif base is None or compressed is None or out is None:
-            raise ValueError("name a bench folder and --method, or --base, --compressed and --out")
-        else:
-            given = options(policy_option, "--policy-option")
-            found = attribute_models(
-                acenv.load_policy(base, **given),
-                acenv.load_policy(compressed, **given),
-                env_list(env_names or ["quick"], False),
-                range(episodes or 100),
-                env_kwargs={"difficulty": difficulty or "medium", **options(env_option, "--env-option")},
-                max_branches=bound,
-                replicates=replicates,
+        common: dict[str, Any] = {
+            "max_branches": max_branches or None,
+            "replicates": replicates,
+            "jobs": jobs,
+            "watcher": watcher,
+        }
+        if is_bench:
+            found = attribute_bench(paths[0], method, envs=env_names or (), episodes=episodes, **common)
+        elif paths:
+            found = attribute_runs(
+                *(paths[0], paths[1], base or "", compressed or "", env_names or (), episodes),
+                policy_options=given,
                 out=out,
-                watcher=watcher,
+                **common,
+            )
+        else:
+            found = attribute_models(
+                base or "",
+                compressed or "",
+                env_list(env_names or ["quick"], False),
+                range(episodes or 25),
+                env_kwargs={"difficulty": difficulty or "medium", **options(env_option, "--env-option")},
+                policy_options=given,
+                out=out,
+                **common,
             )
     if as_json:
         print_json(found.to_dict())

@@ -2,49 +2,54 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, TextIO
+from typing import Any
 
 from acenv.analysis.attribution import Attribution
-from acenv.analysis.deviations import Effort, EpisodeAttribution, Excluded, episode_from_dict
-from acenv.analysis.records import to_jsonable
+from acenv.analysis.deviations import Excluded
 from acenv.compression import dense_folder
-from acenv.loop import run
 from acenv.policies import load_policy
 from acenv.registry import check_installed, resolve_env_ids
-from acenv.runs import Key, Results, RunError
-from acenv.starts import Finished, Start
-from acenv.studies.actors import Actors
+from acenv.runs import Results, RunError
 from acenv.studies.bench import load_bench, load_settings
-from acenv.studies.branches import SIDES, BranchError, Case, Measure, Side
-from acenv.studies.branches import Path as Played
-from acenv.studies.plan import DENSE, write_json
-from acenv.types import Conversation, Policy
+from acenv.studies.branches import SIDES
+from acenv.studies.notes import Notes, case_key
+from acenv.studies.plan import DENSE
+from acenv.studies.pricing import Job, Loader, measure_of, price, price_apart
+from acenv.types import Policy
 from acenv.workers import Silent, Watcher
+
+Model = Policy | Callable[..., str] | str
 
 MAX_BRANCHES = 16
 """Differing decisions of a path that get branches of their own, by default."""
 
-_DRAW = 1_000_003
-"""Far enough that no two draws of a run's episodes have the same sampling seed."""
+_ACTING = (
+    *("temperature", "top_p", "top_k", "sampling_seed"),
+    *("max_new_tokens", "stop", "dtype", "kv_bits"),
+)
+"""What a run folder says of its policy that :func:`acenv.load_policy` takes too."""
+
+_HARMLESS = frozenset(("name", "versions", "device"))
+"""What may differ between the policy of a run and one that is to go on from its episodes."""
 
 
 def attribute(
-    base: Policy | Callable[..., str] | str,
-    compressed: Policy | Callable[..., str] | str,
+    base: Model,
+    compressed: Model,
     env_ids: str | Sequence[str] = "quick",
     seeds: Iterable[int] = range(100),
     *,
     runs: tuple[Results, Results] | None = None,
     env_kwargs: Mapping[str, Any] | None = None,
+    policy_options: Mapping[str, Any] | None = None,
     max_branches: int | None = MAX_BRANCHES,
     replicates: int = 1,
+    jobs: int = 1,
     workers: int = 4,
     out: str | Path | None = None,
     watcher: Watcher | None = None,
@@ -60,93 +65,96 @@ def attribute(
         seeds: Seeds of the episodes.
         runs: Results of both, whose episodes are not run again. They must be those of these very policies.
         env_kwargs: Keywords for the environments, as :func:`acenv.evaluate` takes them; those of ``runs`` by default.
+        policy_options: Options of models that are given as specs, such as ``{"max_new_tokens": 64}``.
         max_branches: Differing decisions of a path that get branches of their own; the decisions between two of them
             share a loss evenly. ``None`` for no bound.
         replicates: Draws of every episode, for policies that sample; greedy ones need one.
-        workers: Threads that step environments.
+        jobs: Processes side by side, each with its share of the cores; more than one pays for small models, which must
+            then be given as specs.
+        workers: Threads of a process that step environments.
         out: A JSON file to write. What is finished is kept beside it, so that the same call goes on after an
             interruption; the file itself appears when all is done.
         watcher: Is told about the progress.
 
     Raises:
-        ValueError: A setting makes no sense, or the runs are of other environments or settings.
+        ValueError: A setting makes no sense, or the runs are of other environments, policies or settings.
         RunError: The file cannot be written.
         PolicyError: A policy broke its contract.
     """
-    if replicates < 1 or (max_branches is not None and max_branches < 1) or workers < 1:
-        raise ValueError(
-            f"replicates, max_branches and workers must be at least 1, not {replicates}, {max_branches}, {workers}"
-        )
-    ids = resolve_env_ids([env_ids] if isinstance(env_ids, str) else list(env_ids))
-    wanted = list(dict.fromkeys(int(seed) for seed in seeds))
-    if not wanted or min(wanted) < 0:
-        raise ValueError("there must be seeds, and all of them 0 or more")
-    check_installed(ids)
-    keywords = _keywords(runs, env_kwargs)
-    models: dict[str, Policy] = {
-        side: model if isinstance(model, Policy) else load_policy(model)
-        for side, model in zip(SIDES, (base, compressed), strict=True)
-    }
-    unit, measure = _measure(models["compressed"])
-    settings = {
-        "policies": [_describe(policy) for policy in models.values()],
-        "env_kwargs": keywords,
-        "max_branches": max_branches,
-        "unit": unit,
-    }
-    watcher = watcher or Silent()
-    keys = [(env_id, seed, r) for env_id in ids for seed in wanted for r in range(replicates)]
-    title = f"{models['base'].name} and {models['compressed'].name}: {len(keys)} episodes, and branches of them"
-    step = watcher.stage(title, len(keys))
-    with ExitStack() as stack:
-        notes = stack.enter_context(_Notes(Path(out) if out else None, settings))
-        for _ in notes.keys & set(keys):
-            step()
-        excluded: list[Excluded] = []
-        cases = _cases([key for key in keys if key not in notes.keys], runs, max_branches, excluded, step)
-        for case, problem in _run_all(Actors(models), cases, workers, keywords):
-            if problem:
-                excluded.append(Excluded(case.env_id, case.seed, problem))
-            else:
-                notes.append(case.result(measure), case.effort)
-            step()
-        order = {key: i for i, key in enumerate(keys)}
-        episodes = sorted((e for e in notes.episodes if _key(e) in order), key=lambda e: order[_key(e)])
-        found = Attribution(
-            base=models["base"].name,
-            compressed=models["compressed"].name,
-            episodes=tuple(episodes),
-            excluded=tuple(excluded),
-            unit=unit,
-            max_branches=max_branches,
-            replicates=replicates,
-            sampled=any(_samples(policy) for policy in models.values()),
-            effort=notes.effort,
-        )
-        notes.finish(found)
-    return found
+    if jobs > 1 and not (isinstance(base, str) and isinstance(compressed, str)):
+        raise ValueError("processes cannot share a policy: give specs such as 'hf:PATH', or jobs=1")
+    return _attribute(
+        (_loader(base, policy_options), _loader(compressed, policy_options)),
+        env_ids,
+        seeds,
+        runs=runs,
+        env_kwargs=env_kwargs,
+        max_branches=max_branches,
+        replicates=replicates,
+        jobs=jobs,
+        workers=workers,
+        out=out,
+        watcher=watcher,
+    )
+
+
+def attribute_runs(
+    base_run: str | Path,
+    compressed_run: str | Path,
+    base: Model,
+    compressed: Model,
+    env_ids: Sequence[str] = (),
+    episodes: int | None = None,
+    *,
+    policy_options: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> Attribution:
+    """Attribute the loss between two run folders; their episodes are not run again, only branches of them.
+
+    Args:
+        base_run: Run folder of the original.
+        compressed_run: Run folder of the compressed model.
+        base: The original model; a spec gets the options with which the folder was made (dtype, sampling, limits).
+        compressed: The compressed one, likewise.
+        env_ids: Ids or suites, of those in both folders; none for all.
+        episodes: Seeds, at most; ``None`` for all that are in both.
+        policy_options: Further options for specs.
+        options: See :func:`attribute`.
+
+    Raises:
+        RunError: One is no run folder.
+        ValueError: They have no episode in common, or were made by other models.
+    """
+    runs = Results.load(base_run), Results.load(compressed_run)
+    keys = [{*results.returns(), *(e.key for e in results.errors)} for results in runs]
+    there = sorted({env_id for env_id, _ in keys[0] & keys[1]})
+    if not there:
+        raise ValueError(f"{base_run} and {compressed_run} have no episode in common")
+    ids = _chosen(env_ids, there, f"{base_run} and {compressed_run}")
+    seeds = sorted({seed for env_id, seed in keys[0] & keys[1] if env_id in ids})
+    loaders = tuple(
+        _loader(model, {**_acted_with(results), **(policy_options or {})})
+        for model, results in zip((base, compressed), runs, strict=True)
+    )
+    return _attribute((loaders[0], loaders[1]), ids, seeds[:episodes], runs=runs, **options)
 
 
 def attribute_bench(
     folder: str | Path,
-    method: str,
+    method: str | None = None,
     *,
     envs: Sequence[str] = (),
     episodes: int | None = None,
-    max_branches: int | None = MAX_BRANCHES,
-    replicates: int = 1,
-    watcher: Watcher | None = None,
+    **options: Any,
 ) -> Attribution:
     """Attribute the loss of one method of a finished bench; writes ``attribution/<method>.json`` in its folder.
 
     Args:
         folder: The bench folder.
-        method: Name of a method in it.
+        method: Name of a method in it; it may be left out where there is one only.
         envs: Ids or suites, of the bench's; none for all.
         episodes: Episodes an environment, at most; ``None`` for all.
-        max_branches: See :func:`attribute`.
-        replicates: See :func:`attribute`.
-        watcher: Is told about the progress.
+        options: ``max_branches``, ``replicates``, ``jobs``, ``workers`` and ``watcher``, see :func:`attribute`.
 
     Raises:
         RunError: It is no finished bench folder, or holds no method of that name.
@@ -154,167 +162,99 @@ def attribute_bench(
     """
     path, settings = Path(folder), load_settings(folder)
     known = [candidate.name for candidate in load_bench(folder).candidates]
+    if method is None and len(known) == 1:
+        method = known[0]
     if method not in known:
-        raise RunError(f"{path} has no method {method}; it has {', '.join(known)}")
-    there = resolve_env_ids(list(settings.envs))
-    ids = resolve_env_ids(list(envs)) if envs else there
-    if other := [env_id for env_id in ids if env_id not in there]:
-        raise ValueError(f"{path} did not run {', '.join(other)}; it has {', '.join(there)}")
+        problem = "name a method" if method is None else f"{path} has no method {method}"
+        raise RunError(f"{problem}; it has {', '.join(known)}")
+    ids = _chosen(envs, resolve_env_ids(list(settings.envs)), str(path))
     dense = dense_folder(settings.model, path / "checkpoints" / DENSE)
-    (path / "attribution").mkdir(exist_ok=True)
-    return attribute(
-        load_policy(f"hf:{dense}", **{**settings.policy, "name": DENSE}),
-        load_policy(f"hf:{path / 'checkpoints' / method}", **{**settings.policy, "name": method}),
+    return _attribute(
+        (
+            _loader(f"hf:{dense}", {**settings.policy, "name": DENSE}),
+            _loader(f"hf:{path / 'checkpoints' / method}", {**settings.policy, "name": method}),
+        ),
         ids,
         range(min(settings.episodes, episodes or settings.episodes)),
         runs=(Results.load(path / "runs" / DENSE), Results.load(path / "runs" / method)),
-        max_branches=max_branches,
-        replicates=replicates,
         out=path / "attribution" / f"{method}.json",
-        watcher=watcher,
+        **options,
     )
 
 
-def _run_all(
-    actors: Actors, cases: Iterator[Case], workers: int, env_kwargs: Mapping[str, Any]
-) -> Iterator[tuple[Case, str]]:
-    """Run all that the cases need in one loop; gives each case with what was wrong with it, as soon as it is done."""
-    pending: deque[Start] = deque()
-    owners: dict[int, Case] = {}
-    ended: deque[tuple[Case, str]] = deque()
-
-    def take(case: Case, starts: Callable[[], list[Start]]) -> None:
-        try:
-            new = starts()
-        except BranchError as error:
-            ended.append((case, str(error)))
-            dead = {id(start) for start in pending if owners[id(start)] is case}
-            for start in [start for start in pending if id(start) in dead]:
-                pending.remove(start)
-            for number in [number for number, owner in owners.items() if owner is case]:
-                del owners[number]
-            return
-        owners.update((id(start), case) for start in new)
-        # Branches before new episodes: so few episodes are under way, however many there are.
-        pending.extendleft(reversed(new))
-        if case.done:
-            ended.append((case, ""))
-
-    def fill() -> None:
-        while len(pending) < actors.capacity and (case := next(cases, None)) is not None:
-            take(case, case.begin)
-
-    fill()
-    while pending or ended:
-        while ended:
-            yield ended.popleft()
-        for finished in run(actors, pending, actors.capacity, workers, env_kwargs):
-            owner = owners.pop(id(finished.start), None)
-            if owner is not None:
-                take(owner, _taking(owner, finished))
-            fill()
-            while ended:
-                yield ended.popleft()
-        fill()
-
-
-def _taking(case: Case, finished: Finished) -> Callable[[], list[Start]]:
-    return lambda: case.take(finished)
-
-
-def _cases(
-    keys: Iterable[tuple[str, int, int]],
-    runs: tuple[Results, Results] | None,
-    max_branches: int | None,
-    excluded: list[Excluded],
-    step: Callable[[], None],
-) -> Iterator[Case]:
-    """One case an episode; those that a run did not finish are excluded."""
-    known = [(results, results.returns(), {e.key: e.error for e in results.errors}) for results in runs or ()]
-    for env_id, seed, replicate in keys:
-        paths: dict[Side, Played] = {}
-        problem = ""
-        if replicate == 0:
-            for side, (results, returns, errors) in zip(SIDES, known, strict=False):
-                key: Key = (env_id, seed)
-                if key in returns:
-                    paths[side] = Played(results.transcript(key), returns[key])
-                elif key in errors:
-                    problem = problem or f"{side}: {errors[key]}"
-        if problem:
-            excluded.append(Excluded(env_id, seed, problem))
+def _attribute(
+    loaders: tuple[Loader, Loader],
+    env_ids: str | Sequence[str],
+    seeds: Iterable[int],
+    *,
+    runs: tuple[Results, Results] | None = None,
+    env_kwargs: Mapping[str, Any] | None = None,
+    max_branches: int | None = MAX_BRANCHES,
+    replicates: int = 1,
+    jobs: int = 1,
+    workers: int = 4,
+    out: str | Path | None = None,
+    watcher: Watcher | None = None,
+) -> Attribution:
+    numbers = {"replicates": replicates, "max_branches": max_branches, "jobs": jobs, "workers": workers}
+    if wrong := [f"{name} = {number}" for name, number in numbers.items() if number is not None and number < 1]:
+        raise ValueError(f"must be at least 1: {', '.join(wrong)}")
+    ids = resolve_env_ids([env_ids] if isinstance(env_ids, str) else list(env_ids))
+    wanted = list(dict.fromkeys(int(seed) for seed in seeds))
+    if not wanted or min(wanted) < 0:
+        raise ValueError("there must be seeds, and all of them 0 or more")
+    check_installed(ids)
+    job = Job(loaders, runs, _keywords(runs, env_kwargs), max_branches, workers)
+    models = job.load()
+    policies = [_describe(models[side]) for side in SIDES]
+    for policy, results in zip(policies, runs or (), strict=False):
+        _check_made_by(policy, results)
+    unit, _ = measure_of(models["compressed"])
+    settings = {"policies": policies, "env_kwargs": job.env_kwargs, "max_branches": max_branches, "unit": unit}
+    keys = [(env_id, seed, r) for env_id in ids for seed in wanted for r in range(replicates)]
+    title = f"{models['base'].name} and {models['compressed'].name}: {len(keys)} episodes, and branches of them"
+    step = (watcher or Silent()).stage(title, len(keys))
+    excluded: list[Excluded] = []
+    with Notes(Path(out) if out else None, settings) as notes:
+        left = [key for key in keys if key not in notes.keys]
+        for _ in range(len(keys) - len(left)):
             step()
-            continue
-        drawn = seed + _DRAW * replicate if replicate else None
-        yield Case(env_id, seed, paths, sampling_seed=drawn, replicate=replicate, max_branches=max_branches)
+        for found in price(job, models, left) if jobs == 1 or not left else price_apart(job, left, jobs):
+            if isinstance(found, Excluded):
+                excluded.append(found)
+            else:
+                notes.append(*found)
+            step()
+        order = {key: i for i, key in enumerate(keys)}
+        attribution = Attribution(
+            base=models["base"].name,
+            compressed=models["compressed"].name,
+            episodes=tuple(
+                sorted((e for e in notes.episodes if case_key(e) in order), key=lambda e: order[case_key(e)])
+            ),
+            excluded=tuple(sorted(excluded, key=lambda e: (ids.index(e.env_id), e.seed))),
+            unit=unit,
+            max_branches=max_branches,
+            replicates=replicates,
+            sampled=any(map(_samples, policies)),
+            effort=notes.effort,
+        )
+        notes.finish(attribution)
+    return attribution
 
 
-class _Notes:
-    """Episodes that are done, in a file of lines beside the one that is to be written."""
+def _loader(model: Model, options: Mapping[str, Any] | None) -> Loader:
+    if isinstance(model, Policy):
+        return lambda: model
+    return functools.partial(load_policy, model, **(options or {}))
 
-    def __init__(self, out: Path | None, settings: Mapping[str, Any]) -> None:
-        self.episodes: list[EpisodeAttribution] = []
-        self.effort = Effort()
-        self._out = out
-        self._path = out.with_name(f".{out.name}.partial") if out else None
-        self._settings = json.loads(json.dumps(settings, default=repr))
-        self._file: TextIO | None = None
 
-    @property
-    def keys(self) -> set[tuple[str, int, int]]:
-        """The episodes that are done."""
-        return {_key(episode) for episode in self.episodes}
-
-    def __enter__(self) -> _Notes:
-        if self._path is None:
-            return self
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            lines = list(self._read())
-            self._file = self._path.open("w", encoding="utf-8")
-            self._write(self._settings)
-            for episode, effort in lines:
-                self.append(episode, effort)
-        except OSError as error:
-            raise RunError(f"cannot write {self._path}: {error.strerror or error}") from error
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
-        if self._file is not None:
-            self._file.close()
-
-    def append(self, episode: EpisodeAttribution, effort: Effort) -> None:
-        self.episodes.append(episode)
-        self.effort += effort
-        self._write({"episode": to_jsonable(episode), "effort": to_jsonable(effort)})
-
-    def finish(self, found: Attribution) -> None:
-        if self._out is None or self._path is None:
-            return
-        try:
-            write_json(self._out, found.to_dict())
-            self._path.unlink()
-        except OSError as error:
-            raise RunError(f"cannot write {self._out}: {error.strerror or error}") from error
-
-    def _read(self) -> Iterator[tuple[EpisodeAttribution, Effort]]:
-        """What an earlier start with the same settings left; a line that it could not finish is none."""
-        if self._path is None or not self._path.exists():
-            return
-        try:
-            first, *lines = self._path.read_text(encoding="utf-8").splitlines()
-            if json.loads(first) != self._settings:
-                return
-            for line in lines:
-                record = json.loads(line)
-                yield episode_from_dict(record["episode"]), Effort(**record["effort"])
-        except (ValueError, KeyError, TypeError, AttributeError):
-            return
-
-    def _write(self, record: Any) -> None:
-        if self._file is not None:
-            self._file.write(json.dumps(record, ensure_ascii=False) + "\n")
-            self._file.flush()
+def _chosen(names: Sequence[str], there: Sequence[str], where: str) -> list[str]:
+    """The environments that are wanted, all of those that are there by default."""
+    ids = resolve_env_ids(list(names)) if names else list(there)
+    if other := [env_id for env_id in ids if env_id not in there]:
+        raise ValueError(f"{where} did not run {', '.join(other)}; it has {', '.join(there)}")
+    return ids
 
 
 def _keywords(runs: tuple[Results, Results] | None, given: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -327,15 +267,22 @@ def _keywords(runs: tuple[Results, Results] | None, given: Mapping[str, Any] | N
     return found[-1] if found else {}
 
 
-def _measure(policy: Policy) -> tuple[str, Measure]:
-    """The unit of context lengths, and what measures them: in tokens where the policy can count them."""
-    count = getattr(policy, "prompt_tokens", None)
-    return ("tokens", count) if callable(count) else ("characters", _characters)
+def _acted_with(results: Results) -> dict[str, Any]:
+    """Options with which the policy of a run was made, as far as a checkpoint takes them."""
+    policy = results.manifest.get("policy") or {}
+    return {name: policy[name] for name in _ACTING if name in policy} if policy.get("policy") == "hf" else {}
 
 
-def _characters(conversation: Conversation) -> int:
-    tools = json.dumps(list(conversation.tools), ensure_ascii=False) if conversation.tools else ""
-    return len(tools) + sum(len(message["content"]) for message in conversation.messages)
+def _check_made_by(policy: Mapping[str, Any], results: Results) -> None:
+    """Branches of episodes that another model has played would be priced as this one's."""
+    played = results.manifest.get("policy") or {}
+    other = [n for n in policy if n in played and n not in _HARMLESS and policy[n] != played[n]]
+    if other:
+        differences = "; ".join(f"{n} was {played[n]!r}, and is {policy[n]!r}" for n in other)
+        raise ValueError(
+            f"the episodes of {played.get('name', 'a run')} were not played by the model that is given for them "
+            f"({policy['name']}): {differences}. Give the same checkpoint and options, or leave the run out"
+        )
 
 
 def _describe(policy: Policy) -> dict[str, Any]:
@@ -343,10 +290,6 @@ def _describe(policy: Policy) -> dict[str, Any]:
     return {"name": policy.name, **(describe() if describe is not None else {})}
 
 
-def _samples(policy: Policy) -> bool:
-    temperature = _describe(policy).get("temperature", 0.0)
+def _samples(policy: Mapping[str, Any]) -> bool:
+    temperature = policy.get("temperature", 0.0)
     return isinstance(temperature, (int, float)) and not math.isclose(temperature, 0.0)
-
-
-def _key(episode: EpisodeAttribution) -> tuple[str, int, int]:
-    return episode.env_id, episode.seed, episode.replicate
