@@ -9,10 +9,10 @@ finished is used again when the same bench is started once more.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from acenv.analysis.attribution import Attribution
 from acenv.analysis.comparison import Comparison, compare, compare_all
@@ -40,6 +40,8 @@ from acenv.studies.plan import (
 )
 from acenv.studies.steps import carry_out
 from acenv.workers import Silent, Watcher
+
+T = TypeVar("T")
 
 DEFAULT_METHODS = (
     "gptq:bits=4,group_size=32",
@@ -274,22 +276,31 @@ def candidate(folder: Path, slug: str, results: Results, comparison: Comparison,
         run: Their folder.
 
     Raises:
-        RunError: The checkpoint has gone.
+        RunError: The checkpoint has gone, or a file of the version is damaged.
     """
     manifest = read_json(folder / "checkpoints" / slug / MANIFEST, f"has lost the checkpoint {slug}")
     internals = folder / "internals" / f"{slug}.json"
-    attribution = folder / "attribution" / f"{slug}.json"
     return Candidate(
         name=slug,
         method=" · ".join(part for part in (manifest["method"], manifest["calibration"].get("spec")) if part),
         results=results,
         comparison=comparison,
-        replay=Replay.from_dict(read_json(internals, "is damaged")) if internals.exists() else None,
+        replay=_read(internals, Replay.from_dict),
         manifest=manifest,
         cost=cost_of(comparison.overall.candidate.estimate, run, manifest.get("measured")),
-        attribution=Attribution.from_dict(read_json(attribution, "is damaged")) if attribution.exists() else None,
+        attribution=_read(folder / "attribution" / f"{slug}.json", Attribution.from_dict),
         tokens=tokens if (tokens := internals.with_suffix(".tokens.jsonl")).exists() else None,
     )
+
+
+def _read(path: Path, make: Callable[[Mapping[str, Any]], T]) -> T | None:
+    """What a file of a version says; ``None`` if there is no such file."""
+    if not path.exists():
+        return None
+    try:
+        return make(read_json(path, "is damaged"))
+    except ValueError as error:
+        raise RunError(f"{path} is damaged: {error}. Delete it, and what it held can be measured again") from error
 
 
 def _claim(folder: Path, settings: BenchSettings, plan: Plan) -> None:

@@ -149,6 +149,16 @@ def test_any_name_stays_text_and_colours_follow_the_page() -> None:
     assert len(svg) < 20_000
 
 
+def test_colours_of_charts_are_colours_of_the_page(data: ReportData) -> None:
+    from acenv.analysis.page import resource
+
+    root = resource("report.css").split("}")[0]
+    for chart in charts(data, Findings(data)):
+        used = re.findall(r"var\((--\w+)\)", to_svg(chart.draw(), chart.description, chart.name))
+        # Each has a light and a dark side.
+        assert used and all(f"{name}: light-dark(" in root for name in used), chart.name
+
+
 # Doses ----------------------------------------------------------------------------------------------------------------
 
 
