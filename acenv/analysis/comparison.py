@@ -37,6 +37,8 @@ OVERALL = "overall"
 _TOLERANCE = 1e-9
 """Returns are sums of rewards; smaller differences are rounding."""
 
+_LARGEST_RATIO = 1e6
+
 Key = tuple[str, int]
 
 
@@ -297,15 +299,18 @@ class _Summaries:
             sizes = {env_id: self._anytime([r]) for env_id, r in returns.items()}
             overall = self._anytime(filled)
         else:
-            draws = {
-                env_id: draw_means(r, self.resamples, np.random.default_rng([self.seed, zlib.crc32(env_id.encode())]))
-                for env_id, r in returns.items()
-                if len(r)
-            }
+            counts = [len(r) for r in filled]
+            draws = {env_id: self._draw(env_id, r, alone=True) for env_id, r in returns.items() if len(r)}
             sizes = {env_id: self._sizes([r], draws.get(env_id)) for env_id, r in returns.items()}
-            overall = self._sizes(filled, mean_of_strata([*draws.values()], [len(r) for r in filled]))
+            if len(filled) > 1:
+                draws = {env_id: self._draw(env_id, returns[env_id], alone=False) for env_id in draws}
+            overall = self._sizes(filled, mean_of_strata([*draws.values()], counts))
         parts = tuple(self._part(e, pairs, sizes[e], errors[e]) for e, pairs in strata.items())
         return parts, self._part(OVERALL, everything, overall, both)
+
+    def _draw(self, env_id: str, returns: Floats, *, alone: bool) -> Draws:
+        rng = np.random.default_rng([self.seed, zlib.crc32(env_id.encode())])
+        return draw_means(returns, self.resamples, rng, alone=alone)
 
     def _part(self, env_id: str, pairs: Pairs, sizes: Mapping[str, Any], errors: tuple[int, int]) -> EnvComparison:
         flips_up = sum(succeeded(b) and not succeeded(a) for a, b in pairs)
@@ -354,9 +359,7 @@ class _Summaries:
             "reference": interval(reference, gained[:, 0], lost[:, 0]),
             "candidate": interval(candidate, lost[:, 1], gained[:, 1]),
             "difference": difference,
-            "retention": interval(candidate / reference, lost[:, 1] / lost[:, 0], gained[:, 1] / gained[:, 0])
-            if reference > 0
-            else None,
+            "retention": interval(candidate / reference, _ratios(lost), _ratios(gained)) if reference > 0 else None,
             "p_difference": min(1.0, float(p_difference)),
         }
 
@@ -387,6 +390,13 @@ _NOTHING: dict[str, Any] = {
 def _returns(pairs: Pairs) -> Floats:
     """Both returns of each pair, shape [n, 2]."""
     return np.asarray([(a.return_, b.return_) for a, b in pairs], dtype=np.float64).reshape(-1, 2)
+
+
+def _ratios(means: Floats) -> Floats:
+    """Candidate / reference of each draw; a large number where the reference is 0, so that quantiles stay numbers."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios: Floats = np.where(means[:, 0] > 0, means[:, 1] / means[:, 0], _LARGEST_RATIO)
+    return np.minimum(ratios, _LARGEST_RATIO)
 
 
 def _differences(returns: Floats) -> Floats:
