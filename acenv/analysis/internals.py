@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from acenv.analysis.comparison import OVERALL
 from acenv.analysis.kinds import KINDS
 from acenv.analysis.records import from_number, to_jsonable
@@ -304,13 +306,18 @@ def _mean_kind(parts: Sequence[KindInternals]) -> KindInternals:
 
 def mean_of(values: Sequence[float] | Floats) -> float:
     """The mean of the numbers that are defined; ``nan`` if none is."""
-    defined = [v for v in values if not math.isnan(v)]
+    numbers = np.asarray(values, dtype=np.float64)
+    defined = numbers[~np.isnan(numbers)].tolist()
     return math.fsum(defined) / len(defined) if defined else math.nan
 
 
 def _mean_erank(pairs: Sequence[Pair]) -> Pair:
-    base, compressed = ([math.log(pair[side]) for pair in pairs] for side in (0, 1))
+    base, compressed = ([_log(pair[side]) for pair in pairs] for side in (0, 1))
     return math.exp(mean_of(base)), math.exp(mean_of(compressed))
+
+
+def _log(rank: float) -> float:
+    return math.log(rank) if rank > 0 else math.nan
 
 
 def _mean_layers(parts: Sequence[Sequence[Pair]]) -> tuple[Pair, ...]:
@@ -320,4 +327,4 @@ def _mean_layers(parts: Sequence[Sequence[Pair]]) -> tuple[Pair, ...]:
 
 
 def _mean_by_k(parts: Sequence[Mapping[int, float]]) -> dict[int, float]:
-    return {k: mean_of([part[k] for part in parts if k in part]) for k in parts[0]}
+    return {k: mean_of([part[k] for part in parts if k in part]) for k in sorted({k for part in parts for k in part})}

@@ -170,7 +170,8 @@ def rank_biased_overlap(a: Indices, b: Indices, p: float = RBO_P) -> Floats:
     # An index that stands at i in one and at j in the other is common from depth max(i, j) + 1 on.
     depth = np.maximum(place[:, None], place[None, :])
     same = first[:, :, None] == second[:, None, :]
-    common = np.stack([(same & (depth < d)).sum(axis=(1, 2)) for d in range(1, k + 1)], axis=1)
+    joined = np.where(same, depth, k).min(axis=2)
+    common = (joined[:, :, None] == place).sum(axis=1).cumsum(axis=1)
     agreement = common / np.arange(1, k + 1)
     weights = p ** np.arange(k)
     overlap: Floats = (1 - p) * (agreement * weights).sum(axis=1) + agreement[:, -1] * p**k
@@ -215,9 +216,9 @@ def _signs(x: npt.ArrayLike) -> npt.NDArray[np.int8]:
 
 
 def _cosine(x: npt.NDArray[Any], y: npt.NDArray[Any]) -> Floats:
-    """Cosine of integer rows; whole numbers are summed exactly, so identical rankings give exactly 1."""
-    x, y = x.astype(np.int64), y.astype(np.int64)
-    dot, xx, yy = (x * y).sum(axis=1), (x * x).sum(axis=1), (y * y).sum(axis=1)
+    """Cosine of rows of whole numbers; those are summed exactly, so identical rankings give exactly 1."""
+    x, y = x.astype(np.float64), y.astype(np.float64)
+    dot, xx, yy = (np.einsum("ij,ij->i", a, b) for a, b in ((x, y), (x, x), (y, y)))
     with np.errstate(invalid="ignore"):
-        cosine: Floats = dot / np.sqrt(xx.astype(np.float64) * yy)
+        cosine: Floats = dot / np.sqrt(xx * yy)
     return np.clip(cosine, -1.0, 1.0)

@@ -25,13 +25,16 @@ if TYPE_CHECKING:
     from acenv.types import OutputLayer
 
 HELD = 2**23
-"""Logits of each model that are held at a time, 32 MB; with fewer rows, the product that makes them is slow."""
+"""Logits of each model that are held at a time, 32 MB; the product that makes them is slow where it has few rows."""
 
 WHOLE = 2**26
 """Logits of one conversation that may be held, 256 MB, where their effective rank cannot be had in another way."""
 
 _CACHED = 2**19
 """Logits that are looked at in one go."""
+
+_RUN = 64
+"""Neighbours among which the largest logits are searched together."""
 
 _WEIGHTS = 2**21
 """Weights of an output layer that are held in float64 at a time."""
@@ -156,20 +159,21 @@ def _block(
     base: Tensor, compressed: Tensor, ks: tuple[int, ...], names: tuple[str, str]
 ) -> tuple[npt.NDArray[Any], ...]:
     k = min(max(ks), base.shape[1])
-    top_base, first_base, peak_base = _top(base, k)
-    top_compressed, first_compressed, peak_compressed = _top(compressed, k)
+    top_base, first_base, at_base, peak_base = _top(base, k)
+    top_compressed, first_compressed, at_compressed, peak_compressed = _top(compressed, k)
     offset = peak_base - peak_compressed
     step = len(base) if base.device.type != "cpu" else max(1, _CACHED // base.shape[1])
+    # In a softmax the likeliest token has 1 / sum(exp(logits - peak)).
     sums = torch.empty((3, len(base)), device=base.device)
-    spread, apart = torch.empty_like(base[:step]), torch.empty_like(base[:step])
+    shares, apart = torch.empty_like(base[:step]), torch.empty_like(base[:step])
     for start in range(0, len(base), step):
         rows = slice(start, start + step)
         ours, theirs = base[rows], compressed[rows]
-        weights, difference = spread[: len(ours)], apart[: len(ours)]
-        torch.sub(theirs, peak_compressed[rows], out=weights).exp_()
-        sums[1, rows] = weights.sum(dim=1)
-        torch.sub(ours, peak_base[rows], out=weights).exp_()
-        sums[0, rows] = weights.sum(dim=1)
+        weights, difference = shares[: len(ours)], apart[: len(ours)]
+        torch.softmax(theirs, dim=1, out=weights)
+        sums[1, rows] = weights.gather(1, at_compressed[rows])[:, 0]
+        torch.softmax(ours, dim=1, out=weights)
+        sums[0, rows] = weights.gather(1, at_base[rows])[:, 0]
         # Below the peaks, so that models whose logits differ by a constant do not differ in what float32 leaves of it.
         torch.sub(ours, theirs, out=difference).sub_(offset[rows])
         sums[2, rows] = difference.mul_(weights).sum(dim=1)
@@ -178,14 +182,14 @@ def _block(
         for name, logits in zip(names, (base, compressed), strict=True):
             if not torch.isfinite(logits).all():
                 raise NotFiniteError(name)
-    logs = np.log(found[:2])
+    logs = -np.log(found[:2])
     energies = [
         -total - peak.double().cpu().numpy()[:, 0]
         for total, peak in zip(logs, (peak_base, peak_compressed), strict=True)
     ]
     chosen = torch.from_numpy(top_base).to(base.device)
     return (
-        np.maximum(found[2] / found[0] - logs[0] + logs[1], 0.0),  # rounding can give less than 0
+        np.maximum(found[2] - logs[0] + logs[1], 0.0),  # rounding can give less than 0
         first_base != first_compressed,
         *energies,
         top_base,
@@ -195,10 +199,10 @@ def _block(
     )
 
 
-def _top(logits: Tensor, k: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], Tensor]:
-    """The k largest of each row as ``top_k`` orders them, the first of the largest, and their value, [T, 1]."""
-    found = logits.topk(min(k + 1, logits.shape[1]), dim=1)
-    values, indices = found.values.cpu().numpy(), found.indices.cpu().numpy()
+def _top(logits: Tensor, k: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], Tensor, Tensor]:
+    """The k largest of each row as ``top_k`` orders them, the first of the largest, and a largest: place and value."""
+    highest, places = _largest(logits, min(k + 1, logits.shape[1]))
+    values, indices = highest.cpu().numpy(), places.cpu().numpy()
     order = np.lexsort((indices, values), axis=1)
     top = np.take_along_axis(indices, order, axis=1)[:, -k:]
     first = np.where(values == values[:, :1], indices, logits.shape[1]).min(axis=1)
@@ -208,4 +212,24 @@ def _top(logits: Tensor, k: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.i
         if np.isfinite(whole).all():
             top[row] = top_k(whole, k)[0]
             first[row] = whole[0].argmax()
-    return top, first, found.values[:, :1]
+    return top, first, places[:, :1], highest[:, :1]
+
+
+def _largest(logits: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The k largest of each row, falling, and their places; of equal ones any.
+
+    No more than k runs of neighbours can hold them, those with the highest peaks, and peaks are found several times
+    faster than an order.
+    """
+    runs = logits.shape[1] // _RUN
+    if runs < 4 * k:
+        found = logits.topk(k, dim=1)
+        return found.values, found.indices
+    inside = logits[:, : runs * _RUN].unflatten(1, (runs, _RUN))
+    chosen = inside.amax(dim=2).topk(k, dim=1).indices
+    near = inside.gather(1, chosen[:, :, None].expand(-1, -1, _RUN)).flatten(1)
+    found = torch.cat([near, logits[:, runs * _RUN :]], dim=1).topk(k, dim=1)
+    # A place among the candidates: in which of the runs and where in it, or behind all runs.
+    run, within = found.indices // _RUN, found.indices % _RUN
+    places = chosen.gather(1, run.clamp(max=k - 1)) * _RUN + within
+    return found.values, torch.where(run < k, places, found.indices + (runs - k) * _RUN)

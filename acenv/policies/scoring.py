@@ -148,13 +148,15 @@ def teacher_forced(
         raise ValueError(
             f"scoring needs a fast tokenizer, and {type(tokenizer).__name__} is none: save it as tokenizer.json"
         )
+    plain: bool | None = None
     for conversation in conversations:
         ids, turns, texts = marked_tokens(tokenizer, chat, conversation, stop_ids)
         truncated = len(ids) > context
         ids, turns = ids[:context], turns[:context]
         # The very first token is predicted by nothing.
         targets = [i for i, turn in enumerate(turns) if turn >= 0 and i > 0]
-        logits, hidden, head, layers = _outputs(model, ids, [i - 1 for i in targets], capture, layer)
+        logits, hidden, head, layers = _outputs(model, ids, [i - 1 for i in targets], capture, layer, plain)
+        plain = None if head is None else head.plain
         yield TokenOutputs(
             token_ids=np.array([ids[i] for i in targets], dtype=np.int64),
             turns=np.array([turns[i] for i in targets], dtype=np.int64),
@@ -180,7 +182,7 @@ class Head:
             vocabulary: Number of logits.
             plain: Whether the model gives out what the layer computes, as it is.
         """
-        self._model, self._like, self._plain = model, like.new_empty(0), plain
+        self._model, self._like, self.plain = model, like.new_empty(0), plain
         self.vocabulary = vocabulary
         weight = getattr(model.get_output_embeddings(), "weight", None)
         shape = (vocabulary, like.shape[-1])
@@ -192,7 +194,7 @@ class Head:
         layer = self._model.get_output_embeddings()
         states = torch.from_numpy(hidden).to(self._like)[None]
         with torch.inference_mode():
-            if self._plain:
+            if self.plain:
                 logits: Tensor = layer(states)[0].float()
                 return logits
             # What the model does behind the layer (caps, scales) is its own business: let it do so, with our states in
@@ -212,12 +214,19 @@ def _outputs(
     rows: list[int],
     capture: Sequence[Capture] | None,
     layer: Callable[[NDArray[np.float32]], Any] | None,
+    plain: bool | None,
 ) -> tuple[Any, Any, Head | None, list[Any]]:
-    """Logits, last hidden states, output layer and what is kept of the layers, for some positions."""
+    """Logits, last hidden states, output layer and what is kept of the layers, for some positions.
+
+    ``plain`` is that of the model's last :class:`Head`, if there was one already.
+    """
     output_layer = model.get_output_embeddings()
     index = torch.tensor(rows, dtype=torch.long, device=model.device)
     sparing = "logits_to_keep" in inspect.signature(model.forward).parameters
     streamed = capture is None
+    # One row tells whether the model gives out what the layer computes. Once that is known none is needed, but layers
+    # of other kinds may not like to be given nothing.
+    least = 0 if plain and type(output_layer) is torch.nn.Linear else 1
     seen: list[Tensor] = []
     raw: list[Tensor] = []
     layers: list[Any] = []
@@ -225,7 +234,7 @@ def _outputs(
     def take(_: Any, inputs: tuple[Any, ...]) -> Any:
         # What goes into the output layer is the last hidden state, whatever the architecture calls it.
         seen.append(inputs[0])
-        return (inputs[0][:, :1], *inputs[1:]) if streamed else None
+        return (inputs[0][:, :least], *inputs[1:]) if streamed else None
 
     def keep(_: Any, __: Any, output: Any) -> None:
         states = output[0] if isinstance(output, tuple) else output
@@ -248,7 +257,8 @@ def _outputs(
     hidden = hidden if sparing else hidden[index]
     states = hidden.float().cpu().numpy()
     if capture is None:
-        plain = torch.equal(raw[0].reshape(output.shape).float(), output.float())
+        if plain is None:
+            plain = torch.equal(raw[0].reshape(output.shape).float(), output.float())
         return None, states, Head(model, hidden[None], output.shape[-1], plain=plain), layers
     logits = (output if sparing else output[index]).float().cpu().numpy() if "logits" in capture else None
     return logits, states if "hidden" in capture else None, None, []

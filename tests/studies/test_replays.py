@@ -58,6 +58,7 @@ def test_the_command_shows_the_kinds_of_tokens(folder: Path, capsys: pytest.Capt
     code, out, _ = run(capsys, "replay", str(folder), "--limit", "2")
     assert code == 0
     assert "tool name" in out and "argument" in out and "syntax" in out and "2 transcripts" in out
+    assert "effective rank behind layer 1: " in out
 
 
 def test_the_command_replays_a_run_of_any_two_models(
