@@ -203,7 +203,7 @@ def test_a_failure_is_recorded_and_has_its_own_exit_code(
         return FunctionPolicy(dumb, name="magnitude-2x4") if broken else acenv.load_policy(spec, **options)
 
     burn_down("0.6")
-    monkeypatch.setattr("acenv.studies.steps.load_policy", load)
+    monkeypatch.setattr("acenv.studies.acting.load_policy", load)
     more = ["--methods", "magnitude:pattern=2:4", "--baseline", str(folder)]
     with pytest.raises(SystemExit) as ended:
         main([*COMMAND, "--out", str(tmp_path / "sweep"), *more])
