@@ -12,7 +12,7 @@ from typing import Any
 
 from acenv.analysis.charts.style import MissingLibraryError
 
-SCRIPTS = ("theme", "viewer")
+SCRIPTS = ("theme", "transcripts", "viewer")
 """Scripts of the pages, which templates call "theme_script" and so on."""
 
 

@@ -24,7 +24,7 @@ from acenv.lines import Key
 from acenv.types import Episode, Message, Transcript
 
 MAX_EPISODES = 10_000
-"""Pairs of episodes that a page carries: those whose returns differ most, then the others."""
+"""Pairs of episodes that a page carries: those whose returns differ most, losses first, then the others."""
 
 MAX_CHARS = 6_000
 """Longer messages are cut in the middle."""
@@ -44,8 +44,9 @@ class Payload:
         index: JSON-ready: ``methods``, ``envs`` and ``failures`` by name, and a row for each pair of episodes:
             [method, env, seed, return of the original, return of the compressed model, failures, main failure, chunk,
             transcript of the original, that of the compressed model, first message that differs, its step, tokens].
-            Names are indices; ``failures`` are [name, step] of the compressed model; -1 stands for what there is not,
-            step 0 for transcripts that are equal. Transcripts and tokens are indices in the chunk.
+            Names are indices; ``failures`` are [name, step] of the compressed model. -1 stands for what there is not,
+            ``None`` for the return of an error episode, step 0 for transcripts that are equal. Transcripts and tokens
+            are indices in the chunk.
         chunks: Each, before compression, ``texts`` (each once), ``transcripts`` as lists of [role, text, reward], and
             ``tokens`` as lists of the turns of :func:`acenv.analysis.replay.replay`'s file of tokens.
         lost: Episodes with a lower return than the original's, over all methods.
@@ -109,7 +110,7 @@ def viewer_values(data: ReportData) -> dict[str, Any]:
         "methods": payload.index["methods"],
         "envs": [(env_id, short_name(env_id)) for env_id in payload.index["envs"]],
         "failures": sorted({payload.index["failures"][row[6]] for row in rows if row[6] >= 0}),
-        "changed": payload.lost + payload.gained,
+        "errors": any(row[3] is None or row[4] is None for row in rows),
         "colours": any(row[12] >= 0 for row in rows),
     }
 
@@ -122,7 +123,7 @@ def build_payload(data: ReportData, limit: int = MAX_EPISODES) -> Payload:
         limit: Pairs at most.
     """
     pairs, order = list(_pairs(data)), {id(c): i for i, c in enumerate(data.candidates)}
-    kept = sorted(pairs, key=lambda p: (-abs(p.change), p.key, order[id(p.candidate)]))[:limit]
+    kept = sorted(pairs, key=lambda p: (-abs(p.change), p.change, p.key, order[id(p.candidate)]))[:limit]
     place = {id(pair): i for i, pair in enumerate(kept)}
     envs = list(dict.fromkeys(pair.key[0] for pair in pairs))
     tokens = {c.name: _tokens(c.tokens, {p.key for p in kept if p.candidate is c}) for c in data.candidates}
@@ -193,23 +194,26 @@ def abbreviate(text: str, limit: int = MAX_CHARS) -> str:
 class _Pair:
     candidate: Candidate
     key: Key
-    before: float
-    after: float
+    before: float | None
+    after: float | None
     episode: Episode
 
     @property
     def change(self) -> float:
-        return self.after - self.before
+        """Of the return; none where a side has no return, because its episode ended in an error."""
+        return 0.0 if self.before is None or self.after is None else self.after - self.before
 
 
 def _pairs(data: ReportData) -> Iterator[_Pair]:
-    """Every episode that the original and a compressed model have finished."""
+    """Every episode that both the original and a compressed model have played, also to an error."""
     returns = data.reference.returns()
+    played = {episode.key for episode in data.reference.episodes}
     for candidate in data.candidates:
         theirs = candidate.results.returns()
         for episode in candidate.results.episodes:
-            if episode.key in returns and episode.key in theirs:
-                yield _Pair(candidate, episode.key, returns[episode.key], theirs[episode.key], episode)
+            key = episode.key
+            if key in played:
+                yield _Pair(candidate, key, returns.get(key), theirs.get(key), episode)
 
 
 @dataclass(slots=True)
@@ -251,7 +255,7 @@ class _Chunk:
             for message in transcript.messages:
                 reward = next(rewards, None) if message["role"] == "assistant" else None
                 row: list[Any] = [message["role"], self._text(message["content"])]
-                rows.append(row if reward is None or not math.isfinite(reward) else [*row, _short(reward)])
+                rows.append(row if reward is None else [*row, _short(reward)])
             self._transcript_ids[name] = len(self.transcripts)
             self.transcripts.append(rows)
         return self._transcript_ids[name]
@@ -299,8 +303,8 @@ def _json(value: Mapping[str, Any]) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _short(value: float) -> float:
-    return round(value, 4)
+def _short(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else round(value, 4)
 
 
 def _spoken(messages: Sequence[Message]) -> int:

@@ -201,7 +201,7 @@ def test_is_accessible(page: Page) -> None:
 def test_sections_come_in_order(page: Page) -> None:
     sections = [a["id"] for tag, a in page.elements if tag == "section"]
     evidence = ["internals", "prediction", "failures", "attribution", "cost"]
-    sections.remove("viewer")
+    sections.remove("episodes")
     assert sections == ["verdict", "retention", "frontier", "dose", "needle", *evidence, "made"]
 
 
@@ -264,7 +264,7 @@ def test_deep_links_lead_to_the_filters(page: Page) -> None:
 def test_bare_runs_make_a_page() -> None:
     html = render_report(bare(REFERENCE, run("same", {TOOLS: [1.0] * 60})))
     page = Page(html)
-    assert "No episode was lost" in page.text and 'id="viewer"' in html
+    assert "No episode was lost" in page.text and 'id="episodes"' in html
     assert "noise floor (" not in page.text
     for section, command in SECTIONS_WITHOUT_DATA.items():
         assert command in page.sections[section], section

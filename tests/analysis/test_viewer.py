@@ -107,8 +107,23 @@ def test_error_episodes_and_missing_transcripts() -> None:
     reference = run({TOOLS: [1.0, 1.0]})
     failed = Episode(TOOLS, 1, float("nan"), 0, False, False, error="out of memory")
     candidate = Results({}, [Episode(TOOLS, 0, 0.5, 1, True, False), failed])
-    (row,) = rows_of(build_payload(report(reference, a=candidate)))
-    assert (row["seed"], row["base"], row["compressed"], row["fork"], row["step"]) == (0, -1, -1, 0, 0)
+    payload = build_payload(report(reference, a=candidate))
+    lost, error = rows_of(payload)
+    assert (lost["seed"], lost["base"], lost["compressed"], lost["fork"], lost["step"]) == (0, -1, -1, 0, 0)
+    assert (error["seed"], error["before"], error["after"], payload.lost) == (1, 1.0, None, 1)
+    assert payload.index["failures"][error["failure"]] == "infrastructure"
+
+
+def test_what_machines_said_is_not_in_the_page() -> None:
+    key = "sk-3f9a8b7c6d5e"
+    good = run({TOOLS: [1.0, 1.0]})
+    manifest = {"environment": {"OPENAI_API_KEY": key}}
+    reference = Results(manifest, good.episodes, {e.key: good.transcript(e.key) for e in good.episodes})
+    failed = Episode(TOOLS, 1, float("nan"), 0, False, False, error=f"401: {key} is not accepted")
+    candidate = Results(manifest, [Episode(TOOLS, 0, 1.0, 1, True, False), failed])
+    data = report(reference, a=candidate)
+    assert key not in render_report(data)
+    assert key not in json.dumps(build_payload(data).chunks)
 
 
 def test_tokens_of_replayed_episodes_come_with_them(tmp_path: Path) -> None:
