@@ -14,8 +14,8 @@ alpha. All m at which it does are ruled out. It is not known beforehand which sh
 all of them with the arcsine density, as in Cover's universal portfolio (Cover and Ordentlich 1996; Orabona and Jun,
 *Tight concentrations and confidence sequences from the regret of universal portfolio*, IEEE Transactions on Information
 Theory 70(1), 2024). Where nothing changes at all, shares near 1 win most, and the interval is nearly as narrow as the
-"rule of three"; the predictable plug-in bets of the first paper may not go that far and are wider there
-(``benchmarks/coverage.py`` compares them). K falls as m grows, so that the bounds are found by bisection.
+"rule of three"; the predictable plug-in bets of the first paper may not go that far. K falls
+as m grows, so that the bounds are found by bisection.
 
 The mean over several environments is bounded by betting in all of them at once: the product of the capitals is a
 martingale where all the means are right, whatever stopped each of them (the union-of-intersections idea of Spertus and

@@ -89,8 +89,9 @@ def simulate(
     runs: tuple[list[Episode], list[Episode]] = ([], [])
     for env_id, world in worlds.items():
         count = episodes if isinstance(episodes, int) else episodes[env_id]
-        for seed, pair in enumerate(world.draw(count, rng)):
-            for run, return_ in ((runs[0], float(pair[0])), (runs[1], float(pair[1]))):
+        drawn = world.draw(count, rng)
+        for column, run in enumerate(runs):
+            for seed, return_ in enumerate(map(float, drawn[:, column])):
                 run.append(Episode(env_id, seed, return_, 1, True, False, metrics={"success": float(return_ >= 1.0)}))
     reference, candidate = (
         Results({"policy": {"name": name}}, run) for name, run in zip(("reference", "candidate"), runs, strict=True)

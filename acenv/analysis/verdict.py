@@ -147,10 +147,24 @@ def standing(comparison: EnvComparison, noise: EnvComparison) -> Standing:
     return "outside" if size > noise_reach(noise) else "open"
 
 
-def _in_noise(standings: Sequence[Standing]) -> bool | None:
-    if "inside" in standings:
+def standings(comparison: Comparison, noise: Mapping[str, Comparison]) -> dict[str, dict[str, Standing]]:
+    """Where the differences stand to the noise floors: by environment (and ``"overall"``), and by floor.
+
+    Args:
+        comparison: A method against the original.
+        noise: The original against itself, by what was changed.
+    """
+    found: dict[str, dict[str, Standing]] = {}
+    for part in (*comparison.environments, comparison.overall):
+        floors = {changed: environment(floor, part.env_id) for changed, floor in noise.items()}
+        found[part.env_id] = {changed: standing(part, floor) for changed, floor in floors.items() if floor is not None}
+    return found
+
+
+def _in_noise(stands: Sequence[Standing]) -> bool | None:
+    if "inside" in stands:
         return True
-    return None if "open" in standings or not standings else False
+    return None if "open" in stands or not stands else False
 
 
 def _floor_text(floors: Mapping[str, Standing], noise: Mapping[str, Comparison]) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from acenv.analysis.comparison import Comparison, compare
 from acenv.analysis.statistics import Interval
-from acenv.analysis.verdict import judge, recommendation, ruled_out
+from acenv.analysis.verdict import judge, recommendation, ruled_out, standings
 from acenv.runs import Results
 from acenv.types import Episode
 
@@ -105,3 +105,16 @@ def test_a_difference_that_is_written_as_nothing_is_no_rise_and_no_fall() -> Non
     better = judge("c", compared({A: [0.5] * 400}, {A: [0.8] * 400}))
     assert "scores above the original" in better.sentence
     assert "-0.0" not in unchanged.sentence + tiny.sentence + say(small={A: [1.0] * 200, B: [1.0] * 200})
+
+
+def test_a_difference_inside_the_noise_is_said_to_be_inside_it() -> None:
+    again = compared(SOLVED, {A: [1.0] * 48 + [0.0] * 2, B: [1.0] * 50})
+    fallen = compared(SOLVED, {A: [1.0] * 49 + [0.0], B: [0.0] * 40 + [1.0] * 10})
+    assert standings(fallen, {"batch size": again}) == {
+        A: {"batch size": "inside"},
+        B: {"batch size": "outside"},
+        "overall": {"batch size": "outside"},
+    }
+    inside = judge("m", compared(SOLVED, {A: [1.0] * 49 + [0.0], B: [1.0] * 50}), {"batch size": again})
+    assert inside.in_noise and "inside the noise floor of batch size" in inside.sentence
+    assert standings(fallen, {"dtype": compared({A: [1.0] * 5}, {A: [1.0] * 5})})[B] == {}  # was not run there
