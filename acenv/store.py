@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
-from acenv.lines import EpisodeIndex, Key, write_episode, write_transcript
+from acenv.lines import Key, write_episode, write_transcript
 from acenv.runs import EPISODES, FORMAT, MANIFEST, TRANSCRIPTS, RunError, read_index, read_manifest
 from acenv.types import Episode, Transcript
 
@@ -75,7 +75,7 @@ class RunStore:
         # Unbuffered: what the disk refuses must not be tried again when the file is closed.
         transcripts = opened.enter_context((self.folder / TRANSCRIPTS).open("ab", buffering=0))
         episodes = opened.enter_context((self.folder / EPISODES).open("ab", buffering=0))
-        self.finished = _finished(read_index(self.folder), transcripts.tell())
+        self.finished = self._take_up(transcripts.tell())
         return _Files(episodes, transcripts, lock)
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
@@ -103,6 +103,17 @@ class RunStore:
         if episode.error is None:
             self.finished.add(episode.key)
 
+    def _take_up(self, written: int) -> set[Key]:
+        """The episodes that were scored; those whose transcript the machine has lost in a crash are taken off the list.
+
+        They are the last ones, since both files are only appended to.
+        """
+        index = read_index(self.folder)
+        kept = index.transcript < written
+        if not kept.all():
+            os.truncate(self.folder / EPISODES, int(index.start[~kept].min()))
+        return {index.key(i) for i in (kept & ~index.error).nonzero()[0].tolist()}
+
     def _check_same_run(self, there: Mapping[str, Any]) -> None:
         if there.get("format") != FORMAT:
             raise RunError(f"{self.folder} holds a run of format {there.get('format')}; this version reads {FORMAT}")
@@ -129,12 +140,6 @@ def _append(file: IO[bytes], line: bytes) -> int:
             file.truncate(place)
         raise
     return place
-
-
-def _finished(index: EpisodeIndex, written: int) -> set[Key]:
-    """Episodes that were scored, and whose transcript the machine has not lost in a crash."""
-    kept = (~index.error & (index.transcript < written)).nonzero()[0]
-    return {index.key(i) for i in kept.tolist()}
 
 
 def different_settings(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

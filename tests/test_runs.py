@@ -181,6 +181,10 @@ def test_an_episode_whose_transcript_the_machine_has_lost_runs_again(tmp_path: P
     path.write_bytes(path.read_bytes().splitlines(keepends=True)[0])
     with RunStore(tmp_path, MANIFEST) as store:
         assert store.finished == {("a", 0)}
+        store.append(episode(1), transcript(1))
+    # Once also for programs that read the lines as they stand.
+    assert len((tmp_path / "episodes.jsonl").read_bytes().splitlines()) == 2
+    assert Results.load(tmp_path).transcript(("a", 1)) == transcript(1)
 
 
 def test_episodes_on_disk_are_a_sequence(tmp_path: Path) -> None:
