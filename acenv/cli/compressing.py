@@ -147,7 +147,7 @@ def bench(
             }
         )
     else:
-        print_comparisons({c.name: c.comparison for c in data.candidates})
+        print_comparisons({c.name: c.comparison for c in data.candidates}, data.noise)
         print_floors(data.noise)
         print_costs(costs(data))
         if data.stopping is not None:

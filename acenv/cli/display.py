@@ -23,7 +23,7 @@ from acenv.analysis.dose import Sweep
 from acenv.analysis.official import official_scores
 from acenv.analysis.sequential import Stopping
 from acenv.analysis.sweep_table import COLUMNS, row
-from acenv.analysis.verdict import noise_reach, short_name
+from acenv.analysis.verdict import EXCUSES, bounds_text, judge, short_name, signed, standings
 from acenv.runs import Results
 
 if TYPE_CHECKING:
@@ -131,13 +131,14 @@ def print_results(results: Results) -> None:
         console.print(table)
 
 
-def print_comparisons(comparisons: dict[str, Any]) -> None:
-    """A table for each candidate."""
+def print_comparisons(comparisons: Mapping[str, Comparison], noise: Mapping[str, Comparison] | None = None) -> None:
+    """A table and a verdict for each candidate, with where each difference stands to the noise floors."""
     for name, comparison in comparisons.items():
         table = Table(
             title=f"{name} against {comparison.reference}", title_justify="left", box=box.SIMPLE, pad_edge=False
         )
-        for column in ("environment", "n", "returns", "difference [95%]", "kept", "p"):
+        stands = standings(comparison, noise) if noise else {}
+        for column in ("environment", "n", "returns", "difference [95%]", "kept", "p", *(["noise"] if noise else [])):
             table.add_column(column, no_wrap=True, justify="left" if column == "environment" else "right")
         for part in (*comparison.environments, comparison.overall):
             d = part.difference
@@ -148,12 +149,24 @@ def print_comparisons(comparisons: dict[str, Any]) -> None:
                 f"{d.estimate:+.3f} [{d.low:+.2f}, {d.high:+.2f}]",
                 "-" if part.retention is None else f"{part.retention.estimate:.0%}",
                 "<.001" if part.p_difference_adjusted < 0.001 else f"{part.p_difference_adjusted:.3f}",
+                *([_standing(stands[part.env_id])] if noise else []),
                 style="bold" if part is comparison.overall else None,
             )
         console.print(table)
+        console.print(f"{name} {judge(name, comparison, noise).sentence}\n", highlight=False, markup=False)
     anytime = any(comparison.overall.anytime for comparison in comparisons.values())
     kept = "hold whenever one stops" if anytime else "exact where returns are 0 or 1"
     console.print(f"p: mean difference of 0, Holm-adjusted; intervals: paired, {kept}", style="dim")
+    if noise:
+        console.print(
+            "noise: inside what the original differs from itself, outside what it can differ, or open", style="dim"
+        )
+
+
+def _standing(floors: Mapping[str, str]) -> str:
+    """The word for all floors that excuse a difference: one that it is inside of is enough."""
+    stands = {floors[changed] for changed in EXCUSES if changed in floors}
+    return next((word for word in ("inside", "open", "outside") if word in stands), "-")
 
 
 def print_floors(noise: Mapping[str, Comparison]) -> None:
@@ -161,10 +174,10 @@ def print_floors(noise: Mapping[str, Comparison]) -> None:
     for changed, floor in noise.items():
         overall = floor.overall
         console.print(
-            f"noise floor, another {changed}: {overall.difference.estimate:+.3f}, at most "
-            f"±{noise_reach(overall):.3f} ({len(overall.lost)} lost, {len(overall.gained)} gained of "
-            f"{overall.episodes})",
+            f"noise floor, another {changed}: {signed(overall.difference.estimate)} {bounds_text(overall.difference)}, "
+            f"{len(overall.lost)} lost and {len(overall.gained)} gained of {overall.episodes}",
             highlight=False,
+            markup=False,
         )
 
 

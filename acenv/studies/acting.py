@@ -75,7 +75,8 @@ def act_again(watcher: Watcher, plan: Plan, source: Path, arena: Arena, changed:
         "sampling seed": {"sampling_seed": int(plan.policy.get("sampling_seed", 0)) + 1},
     }
     policy = load_policy(f"hf:{source}", **{**plan.policy, "name": name, **options[changed]})
-    episodes = min(arena.episodes, plan.noise_episodes)
+    # Where environments may stop early, the original has acted in the first look's episodes for sure.
+    episodes = min(looks_of(plan, arena)[0], plan.noise_episodes)
     if plan.baselines:
         evaluate(arena.env_ids, policy, (), out=arena.run(name), env_kwargs=arena.env_kwargs)
         for run in (run for folder in plan.baselines for run in dense_runs(folder, name)):

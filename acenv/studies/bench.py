@@ -20,7 +20,9 @@ from acenv.analysis.cost import Cost, cost_of
 from acenv.analysis.failures import compare_failures, list_failures
 from acenv.analysis.replay import Replay
 from acenv.analysis.report import Candidate, ReportData, write_report
+from acenv.analysis.report_data import costs
 from acenv.analysis.sequential import Stopping
+from acenv.analysis.verdict import standings
 from acenv.calibration import DEFAULT
 from acenv.compressors import MANIFEST, CompressionError, parse
 from acenv.evaluation import versions
@@ -130,15 +132,16 @@ def bench(settings: BenchSettings, out: str | Path, watcher: Watcher | None = No
         for changed, name in plan.noises.items()
         if (run := _finished(folder / "runs" / name)) is not None
     }
-    write_json(
-        folder / "comparison.json",
-        {
-            "noise": {changed: floor.to_dict() for changed, floor in noise.items()},
-            "methods": {name: comparison.to_dict() for name, comparison in comparisons.items()},
-            "stopping": stopping and stopping.to_dict(),
-        },
-    )
+    compared = {
+        "noise": {changed: floor.to_dict() for changed, floor in noise.items()},
+        "methods": {name: comparison.to_dict() for name, comparison in comparisons.items()},
+        "standing": {name: standings(comparison, noise) for name, comparison in comparisons.items()},
+        "stopping": stopping and stopping.to_dict(),
+    }
+    write_json(folder / "comparison.json", compared)
     data = load_bench(folder)
+    prices = {name: cost.to_dict() for name, cost in costs(data).items()}
+    write_json(folder / "comparison.json", compared | {"costs": prices})
     for version in data.candidates:
         _write_failures(folder / "failures" / f"{version.name}.json", data.reference, version.results)
     write_report(data, folder / "report.html")

@@ -59,6 +59,13 @@ def test_it_leaves_runs_checkpoints_comparisons_and_a_page(folder: Path) -> None
         "batch size": 6,
         "dtype": 6,
     }
+    for name, by_env in compared["standing"].items():
+        assert set(by_env) == {"acenv/ToolSandbox-v0", "acenv/Needle-v0", "overall"}, name
+        stands = [floor for floors in by_env.values() for floor in floors.values()]
+        assert len(stands) == 6 and set(stands) <= {"inside", "open", "outside"}
+    assert compared["costs"]["magnitude-70"]["per_gb_on_disk"] >= 0 and set(compared["costs"]) == {
+        "dense", "magnitude-70", "magnitude-2x4"
+    }  # fmt: skip
     dtypes = {
         name: acenv.Results.load(folder / "runs" / name).manifest["policy"]["dtype"]
         for name in ("dense", "dense-dtype")
