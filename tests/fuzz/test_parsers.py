@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -42,3 +44,13 @@ def test_a_text_is_read_or_refused(name: str, text: str) -> None:
 def test_long_rows_of_anything_are_read_or_refused(name: str) -> None:
     for piece in FRAGMENTS:
         parse(name, (piece * 4000)[:4000])
+
+
+@pytest.mark.parametrize("name", ["Python calls", "service calls", "T-Eval values", "literals", "plans"])
+def test_what_python_thinks_of_a_text_is_told_nobody(name: str) -> None:
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        action = "Action: f with Action Input: {'a': 1if 1 else 2, 'b': '\\d'}"
+        for text in (action, "{'a': '\\d'}", "f(a=1if 1 else 2)"):
+            parse(name, text)
+    assert not told

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import json
 import math
 import re
+import threading
+import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,6 +48,20 @@ class Call:
         '{"name": "send_message", "arguments": {"to": "Ana", "text": "hi"}}'
         """
         return dump_json({"name": self.name, "arguments": self.arguments})
+
+
+_WARNINGS_LOCK = threading.Lock()  # the filters of warnings belong to the whole process
+
+
+def parse_expression(code: str) -> ast.Expression:
+    """The syntax tree of a Python expression, which is never evaluated.
+
+    Raises:
+        SyntaxError: It is none. ``ValueError``, ``RecursionError`` and ``MemoryError`` say so too.
+    """
+    with _WARNINGS_LOCK, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the parser has opinions on how texts and numbers are written
+        return ast.parse(code, mode="eval")
 
 
 class CallError(ValueError):

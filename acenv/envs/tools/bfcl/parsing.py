@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import ast
 import operator
-import threading
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from acenv.envs.tools.calls import MAX_CALLS, Call, CallError, parse_calls
+from acenv.envs.tools.calls import MAX_CALLS, Call, CallError, parse_calls, parse_expression
 
 _MAX_SIZE = 1e15
 _OPERATORS: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
@@ -19,7 +17,6 @@ _OPERATORS: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Div: operator.truediv,
     ast.Pow: operator.pow,
 }
-_WARNINGS_LOCK = threading.Lock()  # the filters of warnings belong to the whole process
 
 
 def parse_answer(text: str) -> list[Call]:
@@ -98,12 +95,10 @@ def _unwrapped(text: str) -> str:
 
 def _parsed(code: str) -> ast.expr | None:
     """The expression, or ``None`` where the text is none."""
-    with _WARNINGS_LOCK, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the parser has opinions on how strings are escaped
-        try:
-            return ast.parse(code, mode="eval").body
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return None
+    try:
+        return parse_expression(code).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
 
 
 def _read(call: ast.Call) -> tuple[str, dict[str, Any]]:

@@ -6,7 +6,7 @@ import ast
 import json
 import re
 
-from acenv.envs.tools.calls import Call, CallError, call_of, dump_json, parse_calls
+from acenv.envs.tools.calls import Call, CallError, call_of, dump_json, parse_calls, parse_expression
 
 ERROR = "ERROR | "
 """What the observation of an action that could not be understood starts with; AgentBoard's grounding counts them."""
@@ -94,7 +94,7 @@ def _literal(text: str) -> str | None:
         if not part or len(part) > MAX_LITERAL_CHARS:
             continue
         try:
-            tree = ast.parse(part, mode="eval")
+            tree = parse_expression(part)
             if any(_repeats(node) for node in ast.walk(tree)):
                 return None
             return json.dumps(ast.literal_eval(tree), allow_nan=False)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import ast
 import json
 import re
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
 from acenv.envs.base import UnscorableError
+from acenv.envs.tools.calls import parse_expression
 
 MAX_PARSED_CHARS = 100_000
 """Longer texts are not parsed as JSON; an answer never is that long."""
@@ -86,9 +86,7 @@ def literal(text: str) -> Any:
 
 
 def _literal(text: str) -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # unknown escapes such as "\d" in the model's text
-        return ast.literal_eval(text)
+    return ast.literal_eval(parse_expression(text.lstrip(" \t")))
 
 
 def template_problem(template: Mapping[str, str]) -> str:
