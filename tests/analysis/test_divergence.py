@@ -17,7 +17,7 @@ CALL = '{"name": "get_price", "arguments": {"item": "tin cup"}}'
 
 
 def said(role: str, content: str) -> Message:
-    return {"role": role, "content": content}  # type: ignore[typeddict-item]
+    return {"role": role, "content": content}
 
 
 @pytest.mark.parametrize(

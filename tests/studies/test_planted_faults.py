@@ -11,6 +11,7 @@ import pytest
 import acenv
 from acenv.analysis.divergence import first_divergence
 from acenv.analysis.kinds import mark
+from acenv.policies import NANO
 from acenv.runs import Results
 from acenv.studies.attribute import attribute
 
@@ -25,7 +26,8 @@ SEEDS = range(16)
 
 def tokens_written(results: Results, tokenizer: Any) -> tuple[set[int], set[int]]:
     """Tokens that are tool names wherever they occur, ``finish`` excepted, and all tokens that occur."""
-    names, others = set(), set()
+    names: set[int] = set()
+    others: set[int] = set()
     for episode in results.episodes:
         transcript = results.transcript(episode.key)
         for step in transcript.steps:
@@ -49,8 +51,7 @@ def test_misspelt_tool_names_are_priced_as_tool_names(base_run: Results, tmp_pat
     names, written = tokens_written(base_run, base.tokenizer)  # type: ignore[attr-defined]
     words = [token for text, token in sorted(base.tokenizer.get_vocab().items()) if text.isalpha() and len(text) > 4]  # type: ignore[attr-defined]
     spare = [token for token in words if token not in written]
-    source = Path(acenv.policies.NANO)  # type: ignore[attr-defined]
-    model = transformers.AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32)
+    model = transformers.AutoModelForCausalLM.from_pretrained(NANO, dtype=torch.float32)
     rows = model.get_input_embeddings().weight.detach().clone()
     damaged = rows.clone()
     for name, word in zip(sorted(names), spare, strict=False):
@@ -59,7 +60,7 @@ def test_misspelt_tool_names_are_priced_as_tool_names(base_run: Results, tmp_pat
     model.lm_head.weight = torch.nn.Parameter(damaged)
     model.save_pretrained(tmp_path)
     for file in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "generation_config.json"):
-        shutil.copy(source / file, tmp_path)
+        shutil.copy(NANO / file, tmp_path)
 
     compressed = acenv.load_policy(f"hf:{tmp_path}", name="misspells", **OPTIONS)
     run = acenv.evaluate(SANDBOX, compressed, SEEDS, env_kwargs=EASY)
