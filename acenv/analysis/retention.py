@@ -102,7 +102,8 @@ def _cell(name: str, env_id: str, part: EnvComparison) -> Cell:
     kept = part.retention.estimate if part.retention else math.nan
     known = not math.isnan(kept)
     mark, label = _mark(part)
-    link = f"#{quote(name, safe='')}/" + ("" if env_id == OVERALL else quote(env_id, safe=""))
+    # An address of the viewer in the page: its filters, set.
+    link = f"#method={quote(name, safe='')}" + ("" if env_id == OVERALL else f"&env={quote(env_id, safe='')}")
     return {
         "kept": f"{kept:.1%}" if known else "–",
         # The bar and the shading stop at the ends of the scale; the figure does not.

@@ -257,8 +257,8 @@ def test_hostile_transcripts_stay_text(html: str, page: Page) -> None:
 
 def test_deep_links_lead_to_the_filters(page: Page) -> None:
     links = [a["href"] for tag, a in page.elements if tag == "a"]
-    assert "#bad%20%3Cb%3E/acenv%2FToolSandbox-v0" in links
-    assert "#bad%20%3Cb%3E/" in links
+    assert "#method=bad%20%3Cb%3E&env=acenv%2FToolSandbox-v0" in links
+    assert "#method=bad%20%3Cb%3E" in links
 
 
 def test_bare_runs_make_a_page() -> None:

@@ -139,7 +139,7 @@ def plot_frontier(checkpoints: Sequence[Checkpoint], unit: str = "MB on disk") -
     axes.xaxis.set_minor_locator(NullLocator())
     axes.grid(axis="y")
     axes.margins(x=0.2, y=0.12)
-    _name_points(figure, axes, checkpoints)
+    _name_points(figure, axes, checkpoints, best)
     return figure
 
 
@@ -208,12 +208,26 @@ def plot_dose(lines: Mapping[str, Sequence[Point]], dose: Dose, reach: float = m
     return figure
 
 
-def _name_points(figure: Figure, axes: Axes, checkpoints: Sequence[Checkpoint], size: float = 8.0) -> None:
-    """Write the names beside the points, each where it covers the fewest others."""
+def _name_points(
+    figure: Figure, axes: Axes, checkpoints: Sequence[Checkpoint], best: Sequence[Checkpoint], size: float = 8.0
+) -> None:
+    """Write the names beside the points, each where it covers the fewest points, whiskers, lines and other names."""
     figure.draw_without_rendering()
     scale = 72 / figure.dpi
-    spots = [axes.transData.transform((c.amount, c.mean_return.estimate)) * scale for c in checkpoints]
+
+    def place(amount: float, value: float) -> tuple[float, float]:
+        x, y = axes.transData.transform((amount, value)) * scale
+        return float(x), float(y)
+
+    spots = [place(c.amount, c.mean_return.estimate) for c in checkpoints]
     taken = [(x - 4, y - 4, x + 4, y + 4) for x, y in spots]
+    for checkpoint in checkpoints:
+        value = checkpoint.mean_return
+        (x, low), (_, high) = place(checkpoint.amount, value.low), place(checkpoint.amount, value.high)
+        taken.append((x - 1, low, x + 1, high))  # nan, where there is no interval, is in nothing's way
+    for left_one, right_one in zip(best, best[1:], strict=False):
+        (x, y), (end, top) = (place(c.amount, c.mean_return.estimate) for c in (left_one, right_one))
+        taken += [(x, y - 1, end, y + 1), (end - 1, y, end + 1, top)]
     left, right = (x * scale for x in axes.bbox.intervalx)
     for (x, y), checkpoint in zip(spots, checkpoints, strict=True):
         name = label(checkpoint.name)
@@ -225,9 +239,9 @@ def _name_points(figure: Figure, axes: Axes, checkpoints: Sequence[Checkpoint], 
             + (b[0] < left or b[2] > right)
             for b in boxes
         ]
-        best = costs.index(min(costs))
-        taken.append(boxes[best])
-        dx, dy = places[best]
+        chosen = costs.index(min(costs))
+        taken.append(boxes[chosen])
+        dx, dy = places[chosen]
         axes.annotate(
             name,
             (checkpoint.amount, checkpoint.mean_return.estimate),
