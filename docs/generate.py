@@ -28,7 +28,15 @@ GROUPS = {
 }
 
 REFERENCE = {
-    "Evaluation": ("acenv.evaluation", "acenv.runs", "acenv.store", "acenv.types", "acenv.spaces"),
+    "Evaluation": (
+        "acenv.evaluation",
+        "acenv.loop",
+        "acenv.engines.spreading",
+        "acenv.runs",
+        "acenv.store",
+        "acenv.types",
+        "acenv.spaces",
+    ),
     "Environments": ("acenv.envs.base",),
     "Policies": (
         "acenv.policies",
