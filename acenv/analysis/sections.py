@@ -51,7 +51,7 @@ class Grid:
     caption: str
     label: str
     columns: Sequence[str]
-    rows: Sequence[tuple[str, ...] | tuple[str | Cell, ...]]
+    rows: Sequence[tuple[str | Cell, ...]]
     kind: str = ""
 
 
@@ -144,7 +144,9 @@ def prediction(relations: Relations | None) -> Part | None:
         families.append({r.internal: r for r in relations.methods})
     columns.append("Within methods: which episodes are lost")
     families.append({r.internal: r for r in relations.pooled})
-    rows = [(r.internal, *(_correlation(family.get(r.internal)) for family in families)) for r in relations.pooled]
+    rows: list[tuple[str | Cell, ...]] = [
+        (r.internal, *(_correlation(family.get(r.internal)) for family in families)) for r in relations.pooled
+    ]
     caption = "Rank correlation of each internal's distance from the original with the return lost, with intervals and "
     table = Grid("prediction-table", caption + "adjusted p-values", "Rank correlations", columns, rows)
     return Part(relations.sentences(), [table])
@@ -162,7 +164,7 @@ def _correlation(relation: Relation | None) -> Cell:
 
 def failures(data: ReportData, found: Findings) -> list[Part]:
     """Lost episodes by kind of failure, base and compressed side by side: overall, then by environment."""
-    parts = []
+    parts: list[Part] = []
     for env_id in (OVERALL, *env_ids(data)):
         compared = {
             name: comparison
@@ -219,7 +221,7 @@ def attributions(data: ReportData) -> list[Part]:
 
 def _attribution(name: str, found: Attribution, index: int) -> Part:
     groups = found.by_kind() if found.episodes else ()
-    rows = [
+    rows: list[tuple[str | Cell, ...]] = [
         (
             g.name,
             *_cells(
@@ -263,7 +265,7 @@ def cost(data: ReportData) -> Part | None:
     known = {name: title for name, title in _COSTS.items() if any(getattr(c, name) for c in found.values())}
     if not known:
         return None
-    rows = [
+    rows: list[tuple[str | Cell, ...]] = [
         (model, Cell(number(c.mean_return)), *(Cell(_amount(getattr(c, name))) for name in known))
         for model, c in found.items()
     ]
