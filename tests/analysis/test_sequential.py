@@ -50,6 +50,17 @@ def test_it_covers_the_mean_at_all_looks_at_once(chance):
     assert naive > 100 * 0.1
 
 
+@pytest.mark.parametrize("kind", ["rare losses", "every one changes"])
+def test_the_true_mean_is_rarely_ruled_out_at_any_time_when_looked_at_after_every_episode(kind):
+    rng = np.random.default_rng(21)
+    missed = 0
+    for _ in range(30):
+        values = np.where(rng.random(120) < 0.05, -1.0, 0.0) if kind == "rare losses" else rng.choice([-1.0, 1.0], 120)
+        mean = -0.05 if kind == "rare losses" else 0.0
+        missed += any(mean_test(values[:n] - mean, low=-1 - mean, high=1 - mean) < 0.05 for n in range(1, 121))
+    assert missed <= 5  # binomial, 5% of 30 at 99.5%
+
+
 def test_stopping_at_the_first_significant_look_is_no_false_alarm():
     rng = np.random.default_rng(2)
     alarms = 0
