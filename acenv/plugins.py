@@ -11,6 +11,9 @@ A package names its things in one of these groups, and once it is installed they
     [project.entry-points."acenv.compressors"]
     my-method = "my_package.method:ENGINE"               # compress(model, "my-method:bits=3"), --methods
 
+    [project.entry-points."acenv.analyzers"]
+    my-table = "my_package.analysis:my_table"            # a table of compare, bench and report
+
 Nothing is imported before its name is used, and what cannot be imported breaks no other.
 """
 
@@ -20,7 +23,7 @@ import functools
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-ENVS, POLICIES, COMPRESSORS = "acenv.envs", "acenv.policies", "acenv.compressors"
+ENVS, POLICIES, COMPRESSORS, ANALYZERS = "acenv.envs", "acenv.policies", "acenv.compressors", "acenv.analyzers"
 
 
 class PluginError(ImportError):

@@ -26,8 +26,8 @@ def run(name: str, folder: Path, after: str = "") -> str:
     return done.stdout
 
 
-def test_there_are_four_and_each_is_under_30_lines() -> None:
-    assert sorted(PROGRAMS) == ["analyzer", "compressor", "environment", "policy"]
+def test_there_are_five_and_each_is_under_30_lines() -> None:
+    assert sorted(PROGRAMS) == ["analyzer", "compressor", "environment", "policy", "table"]
     for program in PROGRAMS.values():
         assert sum(bool(line.strip()) for line in program.splitlines()) < 30
 
@@ -57,6 +57,10 @@ def test_the_compressor(tmp_path: Path) -> None:
         tmp_path,
         "    from pathlib import Path\n    print(Path('random-30/compression.json').read_text())\n",
     )
+
+
+def test_the_table(tmp_path: Path) -> None:
+    assert "'method': 'random', 'environment': 'acenv/ToolSandbox-v0'" in run("table", tmp_path)
 
 
 def test_the_analyzer(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +11,13 @@ import gymnasium
 import pytest
 
 import acenv
+from acenv.analysis.analyzers import analyze
+from acenv.analysis.report import render_report
+from acenv.analysis.report_data import ReportData
+from acenv.analysis.tables import rows_of, write_tables
+from acenv.cli import main
 from acenv.compressors import parse
-from acenv.plugins import PluginError, plugins
+from acenv.plugins import ANALYZERS, PluginError, plugins
 from acenv.registry import register, resolve_env_ids
 
 CODE = '''
@@ -55,6 +61,28 @@ def run(job):
 
 ENGINE = Engine(PruningOptions, "third_party", "torch", "", False)
 NOT_AN_ENGINE = 7
+
+
+def lengths(data):
+    """Steps of an episode.
+
+    More of which nobody wants to read.
+    """
+    for candidate in data.candidates:
+        episodes = candidate.results.episodes
+        yield {"method": candidate.name, "steps": sum(e.length for e in episodes) / len(episodes), "<b>": None}
+
+
+def broken(data):
+    raise RuntimeError("no <i>luck</i>")
+
+
+def crooked(data):
+    return [7]
+
+
+def nothing(data):
+    return ()
 '''
 
 ENTRY_POINTS = """
@@ -72,6 +100,14 @@ ghost = third_party:Ghost
 trim = third_party:ENGINE
 seven = third_party:NOT_AN_ENGINE
 absent = no_such_module:ENGINE
+
+[acenv.analyzers]
+episode lengths = third_party:lengths
+broken = third_party:broken
+crooked = third_party:crooked
+lost = third_party:Lost
+nothing = third_party:nothing
+retention = third_party:lengths
 """
 
 
@@ -140,5 +176,76 @@ def test_methods_of_another_package_compress(tmp_path: Path) -> None:
         parse("trin")
 
 
+@pytest.fixture
+def compared() -> ReportData:
+    runs = [acenv.evaluate("ToolSandbox", policy, range(3)) for policy in ("oracle", "random")]
+    return acenv.gather(runs[0], {"random": runs[1]})
+
+
+@pytest.mark.usefixtures("third_party")
+@pytest.mark.filterwarnings("ignore:third-party 1.2 adds a table")
+def test_analyzers_of_another_package_add_tables_and_broken_ones_say_so(compared: ReportData) -> None:
+    found = {added.name: added for added in analyze(compared)}
+    assert list(found) == ["episode lengths", "broken", "crooked", "lost", "nothing"]
+    lengths = found["episode lengths"]
+    assert (lengths.caption, lengths.package) == ("Steps of an episode.", "third-party 1.2")
+    assert lengths.columns == ("method", "steps", "<b>") and lengths.rows[0]["method"] == "random"
+    assert found["broken"].error == "the analyzer 'broken' of third-party 1.2 failed: RuntimeError: no <i>luck</i>"
+    assert "'crooked' of third-party 1.2 failed: TypeError" in found["crooked"].error
+    assert "'lost' of the package third-party 1.2 cannot be loaded" in found["lost"].error
+    assert found["nothing"].rows == () and not found["nothing"].error
+
+
+@pytest.mark.usefixtures("third_party")
+def test_a_table_that_acenv_has_itself_is_left_out_with_a_warning(compared: ReportData) -> None:
+    with pytest.warns(UserWarning, match="third-party 1.2 adds a table retention, which acenv has itself"):
+        names = compared.tables
+    assert names.count("retention") == 1 and "episode lengths" in names
+
+
+@pytest.mark.usefixtures("third_party")
+@pytest.mark.filterwarnings("ignore:third-party 1.2 adds a table", "ignore:the table .* is left out")
+def test_added_tables_go_where_acenvs_own_go(compared: ReportData, tmp_path: Path) -> None:
+    (row,) = rows_of(compared, "episode lengths")
+    assert row["method"] == "random" and row["steps"] > 0
+    written = {path.name for path in write_tables(compared, tmp_path)}
+    assert {"episode lengths.csv", "episode lengths.tex", "retention.csv"} <= written
+    assert not any("broken" in name for name in written)
+    with pytest.raises(PluginError, match="'broken' of third-party 1.2 failed"):
+        rows_of(compared, "broken")
+
+
+@pytest.mark.usefixtures("third_party")
+@pytest.mark.filterwarnings("ignore:third-party 1.2 adds a table")
+def test_added_tables_are_in_the_report_as_text(compared: ReportData) -> None:
+    pytest.importorskip("jinja2")
+    pytest.importorskip("matplotlib")
+    page = render_report(compared)
+    assert "Added by other packages" in page and "Steps of an episode." in page
+    assert "&lt;b&gt;" in page and "no &lt;i&gt;luck&lt;/i&gt;" in page
+    assert "<b></th>" not in page and "<i>luck" not in page
+    assert "third-party 1.2 found nothing." in page
+
+
+@pytest.mark.usefixtures("third_party")
+@pytest.mark.filterwarnings("ignore:third-party 1.2 adds a table")
+def test_compare_prints_added_tables(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folders = [tmp_path / policy for policy in ("oracle", "random")]
+    for folder in folders:
+        acenv.evaluate("ToolSandbox", folder.name, range(3), out=folder)
+    for flags in ([], ["--json"]):
+        with pytest.raises(SystemExit) as left:
+            main(["compare", *map(str, folders), *flags])
+        assert left.value.code in (0, None)
+        printed = capsys.readouterr().out
+        if flags:
+            added = json.loads(printed)["added"]
+            assert added["episode lengths"]["rows"][0]["<b>"] is None
+            assert "RuntimeError" in added["broken"]["error"]
+        else:
+            assert "Steps of an episode." in printed and "no <i>luck</i>" in " ".join(printed.split())
+
+
 def test_without_other_packages_nothing_is_added() -> None:
     assert all(env_id.startswith("acenv/") for env_id in acenv.env_ids())
+    assert plugins(ANALYZERS) == {}

@@ -74,6 +74,7 @@ def render_report(data: ReportData, found: Findings | None = None) -> str:
         failures=sections.failures(data, found),
         attributions=sections.attributions(data),
         cost=sections.cost(data),
+        added=sections.added(data),
         commands=_commands(data),
         made=provenance(data),
         viewer=viewer_values(data),

@@ -103,9 +103,9 @@ class ReportData:
     @property
     def tables(self) -> tuple[str, ...]:
         """Names of the tables that :meth:`table` gives."""
-        from acenv.analysis.tables import TABLES
+        from acenv.analysis.tables import table_names
 
-        return tuple(TABLES)
+        return table_names()
 
     def table(self, name: str) -> pandas.DataFrame:
         """A table of the report, which goes on to CSV and LaTeX: ``data.table("retention").to_latex()``.

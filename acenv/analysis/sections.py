@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from acenv.analysis.analyzers import analyze, cell
 from acenv.analysis.attribution import Attribution
 from acenv.analysis.charts.catalog import env_ids
 from acenv.analysis.comparison import OVERALL
@@ -68,6 +69,27 @@ class Part:
     sentences: Sequence[str] = ()
     tables: Sequence[Grid] = ()
     title: str = ""
+
+
+_MOST_ROWS = 200
+"""Lines of an added table that the page shows."""
+
+
+def added(data: ReportData) -> list[Part]:
+    """The tables that other packages add."""
+    parts = []
+    for i, one in enumerate(analyze(data)):
+        shown, columns = one.rows[:_MOST_ROWS], one.columns or ("",)
+        rows = [
+            tuple(Cell(cell(row.get(column))) if j else cell(row.get(column)) for j, column in enumerate(columns))
+            for row in shown
+        ]
+        told = [one.error or f"By {one.package}." if one.rows or one.error else f"{one.package} found nothing."]
+        if len(shown) < len(one.rows):
+            told.append(f"The first {len(shown):,} of {len(one.rows):,} lines; acenv report --tables writes all.")
+        grids = [Grid(f"added-{i}", one.caption, one.name, columns, rows)] if rows else []
+        parts.append(Part(told, grids, one.name))
+    return parts
 
 
 def _cells(*texts: str) -> tuple[Cell, ...]:

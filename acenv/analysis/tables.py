@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import math
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from acenv.analysis.analyzers import analysis, analyze, analyzer_names
 from acenv.analysis.charts.style import MissingLibraryError
 from acenv.analysis.comparison import Comparison, EnvComparison
 from acenv.analysis.internals import InternalsSummary
@@ -58,6 +60,11 @@ def table(data: ReportData, name: str) -> pandas.DataFrame:
     return pandas.DataFrame(rows, columns=_columns(name, rows))
 
 
+def table_names() -> tuple[str, ...]:
+    """Names of all tables: :data:`TABLES`, and those that other packages add."""
+    return (*TABLES, *analyzer_names(TABLES))
+
+
 def rows_of(data: ReportData, name: str, found: Findings | None = None) -> Iterator[Row]:
     """The lines of a table, without pandas.
 
@@ -69,8 +76,10 @@ def rows_of(data: ReportData, name: str, found: Findings | None = None) -> Itera
     Raises:
         ValueError: There is no such table.
     """
+    if name not in (names := table_names()):
+        raise ValueError(f"there is no table {name!r}; there are {', '.join(names)}")
     if name not in TABLES:
-        raise ValueError(f"there is no table {name!r}; there are {', '.join(TABLES)}")
+        return iter(analysis(data, name).rows)
     return TABLES[name](data, found or Findings(data))
 
 
@@ -92,8 +101,12 @@ def write_tables(data: ReportData, folder: str | Path, found: Findings | None = 
     path.mkdir(parents=True, exist_ok=True)
     found = found or Findings(data)
     written = []
-    for name in TABLES:
-        rows = list(rows_of(data, name, found))
+    added = analyze(data)
+    for one in added:
+        if one.error:
+            warnings.warn(f"the table {one.name} is left out: {one.error}", stacklevel=2)
+    tables = [(name, CAPTIONS[name], list(rows_of(data, name, found))) for name in TABLES]
+    for name, caption, rows in [*tables, *((one.name, one.caption, list(one.rows)) for one in added)]:
         if not rows:
             continue
         columns = _columns(name, rows)
@@ -101,7 +114,7 @@ def write_tables(data: ReportData, folder: str | Path, found: Findings | None = 
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(columns)
             writer.writerows([_plain(row.get(column)) for column in columns] for row in rows)
-        latex = to_latex(rows, columns, caption=CAPTIONS[name], label=f"tab:{name}")
+        latex = to_latex(rows, columns, caption=caption, label=f"tab:{name}")
         (path / f"{name}.tex").write_text(latex, encoding="utf-8", errors="replace")
         written += [path / f"{name}.csv", path / f"{name}.tex"]
     return written
@@ -163,7 +176,7 @@ def _plain(value: Any) -> Any:
 
 
 def _columns(name: str, rows: list[Row]) -> list[str]:
-    return list(dict.fromkeys([*COLUMNS[name], *(column for row in rows for column in row)]))
+    return list(dict.fromkeys([*COLUMNS.get(name, ()), *(column for row in rows for column in row)]))
 
 
 # The tables -----------------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ def new(
     out: Annotated[Path | None, typer.Option(help="The folder to make; default: one of that name here.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Begin a package with an environment, a policy or a compression method of your own, and its test."""
+    """Begin a package with an environment, a policy, a compression method or an analyzer of your own, and its test."""
     folder = write(kind, name, out)
     written = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
     if as_json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,6 +10,7 @@ import typer
 
 import acenv
 from acenv.analysis.records import to_jsonable
+from acenv.cli.adding import print_added
 from acenv.cli.app import app, example
 from acenv.cli.arguments import EnvOptions, Jobs, Json, PolicyOptions, env_list, options
 from acenv.cli.display import (
@@ -21,6 +23,7 @@ from acenv.cli.display import (
     progress_bars,
 )
 from acenv.cli.failing import print_failures
+from acenv.plugins import ANALYZERS, plugins
 from acenv.runs import Results
 
 
@@ -42,9 +45,11 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Compare runs with a reference, paired on environment and seed."""
+    from acenv.analysis.analyzers import analyze
     from acenv.analysis.comparison import changed_between, compare_all
     from acenv.analysis.comparison import compare as compare_runs
     from acenv.analysis.failures import compare_failures
+    from acenv.analysis.report_data import gather
     from acenv.analysis.verdict import judge
 
     base = Results.load(reference)
@@ -56,17 +61,21 @@ def compare(
         again = Results.load(path)
         floors[changed_between(base.manifest, again.manifest)] = compare_runs(base, again)
     verdicts = {name: judge(name, comparison, floors) for name, comparison in comparisons.items()}
+    added = analyze(replace(gather(base, runs), noise=floors)) if plugins(ANALYZERS) else ()
     if as_json:
         found = {
             name: c.to_dict()
             | {"verdict": verdicts[name].sentence, "failures": [one.to_dict() for one in failures[name]]}
             for name, c in comparisons.items()
         }
-        print_json(found | ({"noise": {name: floor.to_dict() for name, floor in floors.items()}} if floors else {}))
+        extra = {"noise": {name: floor.to_dict() for name, floor in floors.items()}} if floors else {}
+        extra |= {"added": {one.name: one.to_dict() for one in added}} if added else {}
+        print_json(found | extra)
     else:
         print_comparisons(comparisons)
         print_floors(floors)
         print_failures(failures)
+        print_added(added)
         for name, verdict in verdicts.items():
             console.print(f"{name} {verdict.sentence}", markup=False, highlight=False)
 

@@ -1,4 +1,4 @@
-"""``acenv new``: a package with an environment, a policy or a compression method of one's own, and its test."""
+"""``acenv new``: a package with an environment, policy, compression method or analyzer of one's own, and its test."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 
-KINDS = {"env": "an environment", "policy": "a policy", "compressor": "a compression method"}
+KINDS = {"env": "an environment", "policy": "a policy", "compressor": "a compression method", "analyzer": "an analyzer"}
 """What can be begun, with its name in full."""
 
 

@@ -45,6 +45,7 @@ def test_what_is_begun_passes_its_own_test_and_works_by_name(kind: str, tmp_path
     names = {
         "env": "assert acenv.evaluate('MyThing', 'oracle', range(3)).mean_returns() == {'acenv/MyThing-v0': 1.0}",
         "policy": "assert acenv.evaluate('ToolSandbox', 'my-thing:x', range(2)).errors == []",
+        "analyzer": "from acenv.analysis.analyzers import analyzer_names; assert analyzer_names() == ('my-thing',)",
         "compressor": "assert acenv.compressors.parse('my-thing').slug == 'my-thing-50'",
     }
     code = f"import acenv, acenv.compressors; {names[kind]}"
@@ -73,7 +74,7 @@ def test_nothing_is_written_over(tmp_path: Path) -> None:
     (tmp_path / "mine" / "work.py").write_text("years of work")
     with pytest.raises(ValueError, match="exists already"):
         new("env", "mine", tmp_path / "mine")
-    with pytest.raises(ValueError, match="can begin env, policy, compressor, not 'world'"):
+    with pytest.raises(ValueError, match="can begin env, policy, compressor, analyzer, not 'world'"):
         new("world", "mine", tmp_path / "new")
 
 
