@@ -10,6 +10,7 @@ import typer
 from rich.table import Table
 
 import acenv
+from acenv.cli.adding import print_added
 from acenv.cli.app import EXIT_ERRORS, app, example, exit_on_errors
 from acenv.cli.arguments import (
     CALIBRATION,
@@ -114,6 +115,7 @@ def bench(
     as_json: Json = False,
 ) -> None:
     """Compress a model in several ways, let all versions act, compare them, and write a report."""
+    from acenv.analysis.analyzers import analyze
     from acenv.analysis.report_data import costs
     from acenv.studies.bench import DEFAULT_METHODS, BenchSettings
     from acenv.studies.bench import bench as run_bench
@@ -144,12 +146,14 @@ def bench(
                 "noise": {changed: floor.to_dict() for changed, floor in data.noise.items()},
                 "costs": {name: cost.to_dict() for name, cost in costs(data).items()},
                 "stopping": data.stopping and data.stopping.to_dict(),
+                "added": {one.name: one.to_dict() for one in analyze(data)},
             }
         )
     else:
         print_comparisons({c.name: c.comparison for c in data.candidates}, data.noise)
         print_floors(data.noise)
         print_costs(costs(data))
+        print_added(analyze(data))
         if data.stopping is not None:
             print_stopping(data.stopping)
         console.print(f"report: {out / 'report.html'}", highlight=False)
