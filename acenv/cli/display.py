@@ -287,7 +287,7 @@ def print_attribution(found: Attribution) -> None:
             table.add_column(column, no_wrap=True, justify="left" if column == title else "right")
         for group in groups:
             table.add_row(
-                group.name.removeprefix("acenv/"),
+                group.name.removeprefix("acenv/").removesuffix("-v0"),
                 str(group.differing) if group.decisions is None else f"{group.differing}/{group.decisions}",
                 f"{group.cost.estimate:.3f}",
                 "" if math.isnan(group.cost.low) else f"[{group.cost.low:+.3f}, {group.cost.high:+.3f}]",
