@@ -85,16 +85,16 @@ def test_a_fault_beyond_a_length_is_priced_there() -> None:
     forward = rotary.forward
     rotary.forward = lambda x, position_ids: forward(x, position_ids + 41 * (position_ids - 256).clamp(min=0))
     lengths = {NEEDLE: {"grid": [[60, 100, 150, 200], [20, 70]], "needles": 2}}
-    found = attribute(base, compressed, [NEEDLE, SANDBOX], range(12), env_kwargs={**EASY, **lengths})
-    assert len(found.episodes) == 24
+    found = attribute(base, compressed, [NEEDLE, SANDBOX], range(16), env_kwargs={**EASY, **lengths})
+    assert len(found.episodes) == 32
     assert found.by_environment()[0].name == NEEDLE
     assert found.by_environment()[0].share.estimate > 0.9 and found.by_environment()[0].cost.low > 0
     short = [g for g in found.by_context() if int(g.name.split("-")[1]) < 256]
     long = [g for g in found.by_context() if g not in short]
-    assert len(short) > 2 and sum(g.decisions or 0 for g in short) > 16
+    assert len(short) > 2 and sum(g.decisions or 0 for g in short) > 20
     assert all(g.differing == 0 and g.cost.estimate == 0 for g in short)
     assert sum(g.share.estimate for g in long) == pytest.approx(1.0)
-    assert any(g.cost.low > 0 for g in found.only(NEEDLE).by_context() if g in long or int(g.name.split("-")[0]) >= 256)
+    assert any(g.cost.low > 0 for g in long)
 
 
 def test_a_model_against_itself_is_blamed_for_nothing(base_run: Results) -> None:
