@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from acenv.analysis.latex import to_latex
 from acenv.analysis.report_data import ReportData, gather
-from acenv.analysis.tables import TABLES, rows_of, to_latex, write_tables
+from acenv.analysis.tables import TABLES, rows_of, write_tables
 from tests.analysis.reports import DOSES, NEEDLE, TOOLS, full_report, made_run
 
 
