@@ -11,7 +11,7 @@ ADAPTERS := .venv-adapters
 # More flags for pip, for example an index with CPU builds of torch.
 PIP_FLAGS ?=
 
-.PHONY: install simulators vllm adapters bench test test-all test-vllm test-adapters lint format docs nano clean
+.PHONY: install simulators vllm adapters bench test test-all test-vllm test-adapters coverage lint format docs nano clean
 
 install: $(INSTALLED)
 
@@ -65,6 +65,12 @@ test: $(INSTALLED)
 # With the tests that take minutes each.
 test-all: $(INSTALLED)
 	$(BIN)/python -m pytest
+
+# Branch coverage of the core (pyproject.toml says which modules), by the tests that stand for it.
+coverage: $(INSTALLED)
+	$(BIN)/python -m coverage run -m pytest -m "not slow" tests/test_*.py tests/envs/test_*.py tests/engines \
+		tests/testing tests/analysis/test_comparison.py tests/analysis/test_statistics.py tests/compressors/test_method_*.py
+	$(BIN)/python -m coverage report
 
 test-vllm: $(VLLM)/.installed
 	$(VLLM)/bin/python -m pytest tests/policies/test_vllm_policy.py
