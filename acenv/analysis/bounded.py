@@ -22,9 +22,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import brentq
 
-from acenv.analysis.statistics import Floats, Interval, finite_sample
+from acenv.analysis.statistics import Floats, Interval, find_root, finite_sample
 
 _CHUNK = 2**19
 """Values drawn at a time; bounds the memory."""
@@ -182,7 +181,7 @@ def _upper_bound(sample: Floats, top: float, tail: float) -> float:
     def excess(bound: float) -> float:
         return chance_above_zero(extended - bound) - tail
 
-    return float(brentq(excess, bottom, top, xtol=1e-9)) if top > bottom else top
+    return find_root(excess, bottom, top, 1e-9) if top > bottom else top
 
 
 def mean_test(differences: npt.ArrayLike, *, low: float = -1.0, high: float = 1.0) -> float:
@@ -242,7 +241,7 @@ def _tail(values: Floats, counts: npt.NDArray[np.int64]) -> float:
         return float(np.sum(counts * values / (1.0 - values * s)))
 
     # A mean of 0 is rounded to either side.
-    saddle = float(brentq(slope, 0.0, pole * (1 - 1e-12))) if slope(0.0) < 0 else 0.0
+    saddle = find_root(slope, 0.0, pole * (1 - 1e-12)) if slope(0.0) < 0 else 0.0
     # Not too near the pole of 1/s at 0, where the mean is nearly 0.
     s = max(saddle, min(0.5 * pole, 0.5 / float(np.sqrt(counts @ values**2))))
     width = 1.0 / float(np.sqrt(np.sum(counts * (values / (1.0 - values * s)) ** 2)))

@@ -32,11 +32,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import brentq
 from scipy.special import logsumexp
 
 from acenv.analysis.bounded import scale_of
-from acenv.analysis.statistics import Floats, Interval, finite_sample
+from acenv.analysis.statistics import Floats, Interval, find_root, finite_sample
 
 METHOD = "confidence sequence by betting, arcsine mixture (Waudby-Smith and Ramdas 2024; Orabona and Jun 2024)"
 
@@ -242,7 +241,7 @@ def _lower(gaps: Floats, limit: float) -> float:
     while excess(low) <= 0.0:
         low /= 2.0
     # The last digits are given to the interval.
-    return max(0.0, float(brentq(excess, low, top, xtol=1e-10)) - 1e-9)
+    return max(0.0, find_root(excess, low, top, 1e-10) - 1e-9)
 
 
 def _mean_over(strata: Sequence[Floats], low: float, high: float, alpha: float) -> Interval:

@@ -12,7 +12,7 @@ estimated from the very sample, and are erratic or undefined where nearly all di
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -183,6 +183,13 @@ def percentile_interval(estimate: float, draws: Floats, count: int, confidence: 
     low, high = np.quantile(draws, [tail, 1.0 - tail])
     # Sums in another order round differently; without this a constant sample could lie outside its own interval.
     return Interval(estimate, min(float(low), estimate), max(float(high), estimate))
+
+
+def find_root(function: Callable[[float], float], low: float, high: float, tolerance: float = 2e-12) -> float:
+    """Where a continuous function is 0, between two numbers at which its signs differ (Brent's method)."""
+    from scipy.optimize import brentq  # Takes longer to import than all the rest of the command line.
+
+    return float(brentq(function, low, high, xtol=tolerance))
 
 
 def finite_sample(values: npt.ArrayLike, name: str) -> Floats:
