@@ -17,8 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import acenv
-from acenv.analysis.dose import Sweep, lines
 from acenv.analysis.charts import plot_dose
+from acenv.analysis.dose import Sweep, lines
 from acenv.cli import main
 from acenv.compressors import parse
 from acenv.policies import FunctionPolicy
