@@ -59,8 +59,9 @@ bench: $(INSTALLED)
 	$(BIN)/acenv bench --model nano --difficulty easy --episodes 100 --jobs 2 --out runs/bench \
 		--policy-option max_new_tokens=64 --policy-option capacity=100
 
+# Two processes; the tests of a file stay together, since they share what it sets up.
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
 
 # With the tests that take minutes each.
 test-all: $(INSTALLED)

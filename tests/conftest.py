@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+import gc
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,15 @@ def parity_dir() -> Path:
     if not (folder / "oracle").is_dir():
         pytest.skip(f"no official results in {folder}: set ACENV_PARITY_DIR to the folder that holds oracle/")
     return folder
+
+
+@pytest.fixture
+def no_collections() -> Iterator[None]:
+    """No garbage is collected meanwhile: after thousands of tests that alone takes a second."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
 
 
 @pytest.fixture

@@ -149,9 +149,10 @@ def _has_jieba() -> bool:
 
 
 @pytest.mark.parametrize("text", ["the end " * 3000, "a. " * 7000, "the. end of it and. " * 1000, "x" * 20_000])
+@pytest.mark.usefixtures("no_collections")
 def test_scoring_a_long_answer_takes_little_time(text: str) -> None:
     reference = "the end of it and the start " * 80
-    start = time.process_time()
+    start = time.thread_time()
     rouge_l(text[:10_000], reference)
     metrics.code_sim_score(text[:1280], "    return self.value + other.value")
-    assert time.process_time() - start < 0.5  # a tenth of it on an idle machine
+    assert time.thread_time() - start < 0.5  # a tenth of it on an idle machine

@@ -110,10 +110,11 @@ def test_data_set_scores_are_percentages() -> None:
         ":\n" * 50_000,
     ],
 )
+@pytest.mark.usefixtures("no_collections")
 def test_the_longest_responses_are_scored_fast(text: str) -> None:
-    start = time.process_time()
+    start = time.thread_time()
     for task, golds in (("gsm8k", ["#### 1"] * 30), ("mmlu", ["B"] * 20)):
         acbench_score(task, text, golds)
         upstream_score(task, text, golds)
         corrected_score(task, text, golds, 1)
-    assert time.process_time() - start < 1.0  # a twentieth of it on an idle machine
+    assert time.thread_time() - start < 1.0  # a twentieth of it on an idle machine

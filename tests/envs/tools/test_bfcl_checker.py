@@ -123,8 +123,9 @@ def test_other_languages(language: Language, schema: Any, accepted: Any, right: 
 
 
 @pytest.mark.parametrize("blank", [" ", "\n", "a", "[", ", []", "}", "a: ", "add("])
+@pytest.mark.usefixtures("no_collections")
 def test_hostile_expressions_take_no_time(blank: str) -> None:
-    start = time.process_time()
+    start = time.thread_time()
     for text in ("new ArrayList<>() {{", "new HashMap<>() {", "new HashMap<"):
         for kind in ("ArrayList", "HashMap"):
             from_java(text + blank * 900, kind, "String")
@@ -132,4 +133,4 @@ def test_hostile_expressions_take_no_time(blank: str) -> None:
         for kind in ("array", "dict"):
             for size in (8, 300, 900):
                 from_javascript(text + blank * size + "x}", kind)
-    assert time.process_time() - start < 0.5
+    assert time.thread_time() - start < 0.5

@@ -235,6 +235,7 @@ def test_a_snapshot_keeps_the_backends() -> None:
     ],
     ids=lambda calls: calls[-1][0],
 )
+@pytest.mark.usefixtures("no_collections")
 def test_calls_that_could_run_away_are_refused(calls: list[tuple[str, dict[str, Any]]]) -> None:
     # One has the file system, one the mathematics.
     env = dialogue("multi_turn_base", "multi_turn_base_0")
@@ -242,26 +243,27 @@ def test_calls_that_could_run_away_are_refused(calls: list[tuple[str, dict[str, 
     for class_name in ("GorillaFileSystem", "MathAPI"):
         index = next(i for i, t in enumerate(env.records) if class_name in getattr(t.backend, "classes", ()))
         env.reset(options={"index": index})
-        start = time.process_time()
+        start = time.thread_time()
         messages, *_ = env.step(write(*calls))
-        assert time.process_time() - start < 0.1
+        assert time.thread_time() - start < 0.1
         assert "rror" in messages[-1]["content"]
         env.snapshot()
 
 
 @needs_package
+@pytest.mark.usefixtures("no_collections")
 def test_folders_cannot_multiply_without_end() -> None:
     env = dialogue("multi_turn_base", "multi_turn_base_0")
     text = ""
     for i in range(20):
-        start = time.process_time()
+        start = time.thread_time()
         calls: list[tuple[str, dict[str, Any]]] = [("mkdir", {"dir_name": n}) for n in (f"p{i}", f"q{i}")]
         if i:
             calls += [("cp", {"source": s, "destination": f"p{i}"}) for s in (f"p{i - 1}", f"q{i - 1}")]
         calls += [("cp", {"source": f"p{i}", "destination": f"q{i}"}), ("find", {}), ("du", {})]
         messages, *_ = env.step(write(*calls))
         text += messages[-1]["content"]
-        assert time.process_time() - start < 0.1
+        assert time.thread_time() - start < 0.1
     assert "the file system is full" in text
 
 

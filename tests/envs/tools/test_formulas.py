@@ -70,6 +70,7 @@ def test_what_is_out_of_bounds_is_refused_with_a_reason(formula: str, complaint:
         evaluate(formula, ROWS)
 
 
+@pytest.mark.usefixtures("no_collections")
 def test_the_cost_is_bounded_where_patterns_and_ranges_multiply() -> None:
     rows: list[list[Cell]] = [["a" * 200] * 26 for _ in range(200)]
     for formula in (
@@ -78,10 +79,10 @@ def test_the_cost_is_bounded_where_patterns_and_ranges_multiply() -> None:
         "=SUMPRODUCT((A1:A200=A1:Z1)*(A1:A200=A1:Z1)*(A1:A200=A1:Z1))",
         "=" + "+".join(["SUM(A1:Z19)"] * 24),
     ):
-        began = time.process_time()
+        began = time.thread_time()
         with contextlib.suppress(FormulaError):
             evaluate(formula, rows)
-        assert time.process_time() - began < 0.1
+        assert time.thread_time() - began < 0.1
 
 
 _PIECES = st.lists(

@@ -243,6 +243,7 @@ ATTACKS: tuple[str, ...] = (
 )
 
 
+@pytest.mark.usefixtures("no_collections")
 @pytest.mark.parametrize("domain", DOMAINS)
 def test_attacks_take_no_time_and_leave_other_episodes_alone(domain: str) -> None:
     env, other = make(domain, "hard", max_steps=1000), make(domain, "hard")
@@ -250,9 +251,9 @@ def test_attacks_take_no_time_and_leave_other_episodes_alone(domain: str) -> Non
     other.reset(seed=1)
     before = other.state.world.copy()
     for attack in ATTACKS:
-        began = time.process_time()
+        began = time.thread_time()
         messages, *_ = env.step(attack)
-        assert time.process_time() - began < 0.1, attack[:80]
+        assert time.thread_time() - began < 0.1, attack[:80]
         assert messages in env.observation_space
         assert len(messages[-1]["content"]) < 8000
     assert other.state.world == before

@@ -60,11 +60,12 @@ def test_without_the_start_character_only_the_last_character_is_left():
 
 
 @pytest.mark.parametrize("text", ["(" * 19_999, "-" * 19_999 + "1", "1+" * 9_999 + "1", '{"a":' * 4000, "9" * 19_999])
+@pytest.mark.usefixtures("no_collections")
 def test_hostile_texts_are_refused_quickly(text):
-    start = time.process_time()
+    start = time.thread_time()
     with pytest.raises(ValueError, match="neither"):
         format_load(text)
-    assert time.process_time() - start < 0.5  # some 20 ms; the rest is for a busy machine
+    assert time.thread_time() - start < 0.5  # some 20 ms; the rest is for a busy machine
 
 
 @settings(max_examples=100, deadline=None)
@@ -145,11 +146,12 @@ def test_a_plan_in_words_takes_the_first_tool_of_each_sentence():
     assert [s["name"] for s in steps] == ["b.set", "a.get", "b.set"]
 
 
+@pytest.mark.usefixtures("no_collections")
 def test_a_plan_of_a_thousand_steps_is_scored_quickly():
     steps = plan("a.get", "b.set", "c.put")
-    start = time.process_time()
+    start = time.thread_time()
     scores = plan_scores(steps * 350, steps, HASH)
-    assert time.process_time() - start < 0.5
+    assert time.thread_time() - start < 0.5
     assert scores["precision"] < 0.01 and scores["recall"] > 0.3
 
 
