@@ -87,7 +87,7 @@ class WorkflowEnv(RecordedEnv[WorkflowTask, WorkflowState]):
             split: Of generated tasks. Official records are all for testing, and belong to both.
             source: ``"generated"``, or official data of WorfBench: the folder ``gold_traj``, the folder of one split, a
                 file in the format of its ``graph_eval.json``, or the id of a data set on the Hugging Face hub that has
-                such files. The messages of its records are used as they are; a seed draws a record, and
+                such files. The messages of its records are used as they are; seeds 0 to n - 1 take each of n once, and
                 ``reset(options={"index": i})`` picks one.
             task: One of :attr:`splits`, to read no other; None reads all of them that the source has.
             few_shot: Put the official examples of the task before the question: ``True`` looks for the file
