@@ -84,7 +84,8 @@ class AnsweringEnv(RecordedEnv[QuestionT, AnswerState]):
             difficulty: Of generated tasks.
             split: Of generated tasks.
             source: ``"generated"``, or the official data: a folder or file in the official layout, or the id of a data
-                set on the Hugging Face hub. Seeds 0 to n - 1 take each of n records once; ``reset(options={"index": i})`` picks one.
+                set on the Hugging Face hub. Seeds 0 to n - 1 take each of n records once;
+                ``reset(options={"index": i})`` picks one.
             render_mode: None or ``"ansi"``.
 
         Raises:
